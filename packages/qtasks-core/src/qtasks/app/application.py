@@ -1,0 +1,224 @@
+"""What both faces of an application share: wiring, tasks, plugins, and every operation as a coroutine."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Iterable, Sequence
+from typing import Any
+from uuid import UUID
+
+from qtasks._version import __version__
+from qtasks.app.backends import DEFAULT_URL, Backends, Role
+from qtasks.builtins import retry
+from qtasks.config import QueueConfig
+from qtasks.errors import ConfigError
+from qtasks.hooks import HookRegistry, PluginInfo, discover
+from qtasks.options import CallOptions, check_name
+from qtasks.ports import BackendContext, Broker, CancelAnswer, GlobalConfig, Storage
+from qtasks.producer import Producer
+from qtasks.registry import TaskDefinition
+from qtasks.result import Task
+from qtasks.router import Declarations, include, join_shared
+from qtasks.runtime import Call, Home, Link, Make, Runtime
+from qtasks.task import PreparedCall, call_options
+
+
+class Application(Declarations):
+    """An application: tasks, components, plugins and settings under one name.
+
+    Args:
+        name: the namespace: applications of one name share queues.
+        broker_url: where tasks wait; None is the embedded default, an SQLite file (its path is logged).
+        broker: a broker object, in place of a URL.
+        worker: the class that runs tasks, in place of `Worker`.
+        log: the logger, in place of `qtasks`.
+        config: the settings.
+        storage_url: where results are kept; None is where the broker is, if a storage is served there.
+        storage: a storage object, in place of a URL.
+        global_config: a global config object; None goes by the storage.
+        plugins: names of the installed plugins to load; None loads all that are allowed.
+        starter: the class that runs a worker in this process, in place of `Starter`.
+
+    Raises:
+        ConfigError: a value cannot be used.
+        BackendMissingError: no installed distribution serves a URL; the hint says what to install.
+    """
+
+    def __init__(
+        self,
+        name: str = "QueueTasks",
+        broker_url: str | None = None,
+        broker: Broker | None = None,
+        worker: type[Any] | None = None,
+        log: logging.Logger | None = None,
+        config: QueueConfig | None = None,
+        *,
+        storage_url: str | None = None,
+        storage: Storage | None = None,
+        global_config: GlobalConfig | None = None,
+        plugins: Iterable[str] | None = None,
+        starter: type[Any] | None = None,
+    ) -> None:
+        super().__init__(Home())
+        self.name = check_name(name, "name")
+        self.version = __version__
+        self.config = config or QueueConfig()
+        self.log = log or logging.getLogger("qtasks")
+        self.routers: list[Declarations] = []
+        self.worker_class = worker
+        self.starter_class = starter
+        self.hooks = HookRegistry(timeout_s=self.config.hook_timeout)
+        self.hooks.guard = _guard
+        discover(self.hooks, builtin="qtasks.builtins", plugins=plugins)
+        self.hooks.add(retry, name="retry")
+        self.backends = Backends(self.hooks.dispatch)
+        link = self._link(broker_url, broker, storage_url, storage, global_config)
+        self.runtime = Runtime(self.name, self.config, self.tasks, self.hooks, link, self._bridge, self)
+        self.runtime.producer = Producer(self.runtime)
+        self.home.settle(self.runtime)
+        join_shared(self.runtime)
+
+    # Wiring.
+
+    def _link(
+        self,
+        broker_url: str | None,
+        broker: Broker | None,
+        storage_url: str | None,
+        storage: Storage | None,
+        global_config: GlobalConfig | None,
+    ) -> Link:
+        if broker is not None and broker_url is not None:
+            raise ConfigError("Give broker= or broker_url=, not both.")
+        if storage is not None and storage_url is not None:
+            raise ConfigError("Give storage= or storage_url=, not both.")
+        context = BackendContext(namespace=self.name)
+        where = broker_url or (broker.url if broker is not None else os.environ.get("QTASKS_URL", DEFAULT_URL))
+        if broker is None:
+            broker = self.backends.make("broker", where, context)
+        kept = storage_url or (storage.url if storage is not None else self._served("storage", where))
+        if storage is None:
+            storage = self.backends.make("storage", kept, context)
+        if global_config is None:
+            global_config = self.backends.make("global_config", self._served("global_config", kept), context)
+        return Link(broker, storage, global_config, storage.shares(broker))
+
+    def _served(self, role: Role, url: str) -> str:
+        return url if self.backends.serves(role, url) else DEFAULT_URL
+
+    def _bridge(self, make: Make[Any]) -> Any:
+        from qtasks.app.bridge import run_on_background_loop  # noqa: PLC0415 - needs asyncio; most producers do not
+
+        return run_on_background_loop(self.runtime.run_async(make))
+
+    @property
+    def broker(self) -> Broker:
+        """The broker."""
+        return self.runtime.link.broker
+
+    @property
+    def storage(self) -> Storage:
+        """The storage."""
+        return self.runtime.link.storage
+
+    @property
+    def global_config(self) -> GlobalConfig:
+        """The global config."""
+        return self.runtime.link.global_config
+
+    @property
+    def plugins(self) -> list[PluginInfo]:
+        """Every plugin: loaded, left out, or failed, with the reason."""
+        return self.hooks.plugins()
+
+    def include_router(self, router: Declarations) -> None:
+        """Take in the tasks of a router, and those it gets later.
+
+        Raises:
+            ConfigError: a name is taken.
+        """
+        include(self.tasks, self.runtime, router)
+        self.routers.append(router)
+
+    def add_plugin(
+        self, plugin: object, trigger_names: Iterable[str] | None = None, component: str | None = None
+    ) -> str:
+        """Register a plugin object or module and return its name.
+
+        Args:
+            plugin: an object or module with functions marked `@hookimpl`, or an old-style plugin with
+                `trigger(name, **kwargs)`.
+            trigger_names: the only hooks to register it for; None is all, `["-"]` only start and stop.
+            component: only hooks of this component; `worker` includes `task_executor`.
+
+        Raises:
+            PluginError: it is not what a plugin has to be; the hint says what is wrong.
+        """
+        return self.hooks.add(plugin, trigger_names=trigger_names, component=component)
+
+    # Operations: the one implementation behind both faces.
+
+    def _call(self, task_name: str, args: tuple[Any, ...], kwargs: dict[str, Any], options: CallOptions) -> Call:
+        definition: TaskDefinition | None = self.tasks.find(task_name)
+        return Call(task_name, args, kwargs, options, definition)
+
+    async def _add(self, link: Link, call: Call) -> Task[Any] | None:
+        (task,) = await self.runtime.producer.send(link, [call])
+        return task if call.options.timeout is None else await task.wait(link, call.options.timeout)
+
+    def _add_one(
+        self, task_name: str, args: tuple[Any, ...], kwargs: dict[str, Any], priority: int | None, timeout: float | None
+    ) -> Make[Task[Any] | None]:
+        call = self._call(task_name, args, kwargs, call_options(priority, timeout))
+        return lambda link: self._add(link, call)
+
+    def _add_many(self, calls: Sequence[PreparedCall[Any]]) -> Make[list[Task[Any]]]:
+        bare = [call.call for call in calls]
+        return lambda link: self.runtime.producer.send(link, bare)
+
+    async def read(self, link: Link, uuid: UUID | str) -> Task[Any] | None:
+        """Read one task over a link, with the hooks of reading."""
+        (record,) = await link.storage.get_many([task_id(uuid)])
+        task = None if record is None else Task[Any](self.runtime, None, record)
+        hooks = self.hooks.dispatch
+        if hooks.storage_get is not None:
+            task = await hooks.storage_get(storage=link.storage, result=task)
+        if hooks.broker_get is not None:
+            task = await hooks.broker_get(broker=link.broker, task=task)
+        if hooks.qtasks_get is not None:
+            task = await hooks.qtasks_get(qtasks=self, broker=link.broker, task=task)
+        return task
+
+    async def _cancel(self, link: Link, uuid: UUID | str, reason: str) -> CancelAnswer:
+        return await link.broker.cancel(task_id(uuid), reason)
+
+    async def _ping(self, link: Link) -> bool:
+        hooks = self.hooks.dispatch
+        if hooks.qtasks_ping is not None:
+            await hooks.qtasks_ping(qtasks=self, global_config=link.global_config)
+        await link.broker.inspect()
+        return True
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self.name} on {self.broker.url}: {len(self.tasks)} tasks>"
+
+
+def task_id(uuid: UUID | str) -> str:
+    """A task's id as 32 hexadecimal digits.
+
+    Raises:
+        ConfigError: it is none.
+    """
+    try:
+        return uuid.hex if isinstance(uuid, UUID) else UUID(str(uuid)).hex
+    except ValueError as error:
+        raise ConfigError(f"{uuid!r} is not the id of a task.", "Pass task.uuid, or its 32 hexadecimal digits.") from error
+
+
+async def _guard(awaitable: Any, seconds: float) -> Any:
+    import asyncio  # noqa: PLC0415 - only asynchronous hooks need it
+
+    async with asyncio.timeout(seconds):
+        return await awaitable
+

@@ -1,0 +1,116 @@
+"""From a URL's scheme to the class that serves it, as plugins have registered them."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable, Coroutine
+from typing import Any, Literal
+from urllib.parse import urlsplit
+
+from qtasks.errors import BackendMissingError, ConfigError, PluginError
+from qtasks.hooks import Dispatch
+from qtasks.ports import BackendContext, Component
+from qtasks.runtime import drive
+
+Role = Literal["broker", "storage", "global_config"]
+
+DEFAULT_URL = "sqlite://"
+"""The embedded default: a file beside the project, no server."""
+
+DISTRIBUTIONS = {
+    "redis": "qtasks-redis",
+    "rediss": "qtasks-redis",
+    "unix": "qtasks-redis",
+    "valkey": "qtasks-redis",
+    "amqp": "qtasks-rabbitmq",
+    "amqps": "qtasks-rabbitmq",
+    "kafka": "qtasks-kafka",
+}
+"""Our own distributions, for the line that says what to install."""
+
+_WORDS: dict[Role, str] = {"broker": "broker", "storage": "storage", "global_config": "global config"}
+
+
+class Backends:
+    """The backends that the loaded plugins bring.
+
+    Args:
+        dispatch: the application's hooks.
+    """
+
+    def __init__(self, dispatch: Dispatch) -> None:
+        self._targets: dict[Role, dict[str, str | type[Component]]] = {}
+        for role, hook in (
+            ("broker", dispatch.register_brokers),
+            ("storage", dispatch.register_storages),
+            ("global_config", dispatch.register_global_configs),
+        ):
+            targets: dict[str, str | type[Component]] = {}
+            if hook is not None:
+                drive(_ask(hook, _register_into(targets)))
+            self._targets[role] = targets  # type: ignore[index]
+
+    def serves(self, role: Role, url: str) -> bool:
+        """True when something is registered for the URL's scheme."""
+        return scheme(url) in self._targets[role]
+
+    def schemes(self, role: Role) -> list[str]:
+        """The registered schemes, sorted."""
+        return sorted(self._targets[role])
+
+    def make(self, role: Role, url: str, context: BackendContext) -> Any:
+        """Make the component that serves a URL.
+
+        Raises:
+            BackendMissingError: nothing serves the scheme; the hint says what to install.
+            ConfigError: the URL is not understood.
+            PluginError: what is registered cannot be imported.
+        """
+        found = scheme(url)
+        target = self._targets[role].get(found)
+        if target is None:
+            raise BackendMissingError(
+                f"No {_WORDS[role]} for {found}://.",
+                f"Install one: pip install {DISTRIBUTIONS.get(found, f'<a distribution that serves {found}://>')}. "
+                f"Installed here: {', '.join(self.schemes(role)) or 'none'}.",
+            )
+        return _load(target).from_url(url, context)
+
+
+def scheme(url: str) -> str:
+    """The scheme of a URL.
+
+    Raises:
+        ConfigError: it has none.
+    """
+    found = urlsplit(url).scheme if isinstance(url, str) else ""
+    if not found or ":" not in url:
+        raise ConfigError(f"{url!r} is not a URL.", 'Write it like "sqlite:///queue.db" or "redis://localhost:6379/0".')
+    return found.lower()
+
+
+def _register_into(targets: dict[str, str | type[Component]]) -> Callable[[str, str | type[Component]], None]:
+    def register(name: str, target: str | type[Component]) -> None:
+        if targets.get(name, target) != target:
+            raise PluginError(
+                f"Two plugins serve {name}://: {targets[name]} and {target}.",
+                "Leave one out: QTASKS_PLUGINS_DISABLE=<its name>.",
+            )
+        targets[name] = target
+
+    return register
+
+
+def _ask(hook: Any, register: Any) -> Coroutine[Any, Any, Any]:
+    coroutine: Coroutine[Any, Any, Any] = hook(register=register)
+    return coroutine
+
+
+def _load(target: str | type[Component]) -> Any:
+    if not isinstance(target, str):
+        return target
+    module, _, name = target.partition(":")
+    try:
+        return getattr(importlib.import_module(module), name)
+    except (ImportError, AttributeError) as error:
+        raise PluginError(f"The backend {target} cannot be imported: {error}.") from error

@@ -1,0 +1,137 @@
+"""`QueueTasks` in its two faces: blocking and awaitable. Everything they do is in `application.py`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+from uuid import UUID
+
+from qtasks.app.application import Application
+from qtasks.ports import CancelAnswer
+from qtasks.result import Task
+from qtasks.router import AsyncDeclarations, SyncDeclarations
+from qtasks.task import PreparedCall
+
+
+class Runs(Application):
+    """How a worker runs in the current process: the same for both faces."""
+
+    def run_forever(
+        self, loop: Any = None, starter: Any = None, num_workers: int | None = None, reset_config: bool = True
+    ) -> None:
+        """Run one worker in this process until SIGTERM, SIGINT or `stop()`.
+
+        Args:
+            loop: accepted for old programs and not used: the worker brings its loop.
+            starter: the class that runs the worker; None takes the application's.
+            num_workers: accepted for old programs and means nothing: `max_tasks_process` says how many
+                tasks run at a time, `qtasks run -p` how many processes.
+            reset_config: accepted for old programs.
+
+        Raises:
+            BackendError: the broker cannot be reached.
+        """
+        from qtasks.app.starter import Starter  # noqa: PLC0415 - producers need no worker
+
+        self.starter = (starter or self.starter_class or Starter)(self)
+        self.starter.run()
+
+    def stop(self) -> None:
+        """Stop the worker that `run_forever` runs: it finishes what it can in its grace. From any thread."""
+        starter = getattr(self, "starter", None)
+        if starter is not None:
+            starter.stop()
+
+
+class QueueTasks(SyncDeclarations, Runs):
+    """The blocking face of an application; see `Application` for the arguments."""
+
+    def add_task(
+        self, task_name: str, *args: Any, priority: int | None = None, timeout: float | None = None, **kwargs: Any
+    ) -> Task[Any] | None:
+        """Add a call of a task by its name; it need not be registered in this process.
+
+        Args:
+            task_name: its exact name.
+            args: its arguments.
+            priority: lower runs first; None takes the task's own.
+            timeout: wait so many seconds for its end.
+            kwargs: its keyword arguments.
+
+        Returns:
+            the handle; with a timeout the ended task, or None when time is up.
+
+        Raises:
+            BackendError: the broker did not take it.
+            EncodeError: an argument cannot travel; the message holds its path.
+        """
+        return self.runtime.run_blocking(self._add_one(task_name, args, kwargs, priority, timeout), task_name)
+
+    def add_tasks(self, calls: Sequence[PreparedCall[Any]]) -> list[Task[Any]]:
+        """Add prepared calls in one round trip, all or none.
+
+        Args:
+            calls: `task(...)` or `task.options(...)(...)` of any tasks. A `timeout` among their options
+                waits for nothing here.
+
+        Returns:
+            the handles, in order.
+        """
+        return self.runtime.run_blocking(self._add_many(calls), "add_tasks")
+
+    def get(self, uuid: UUID | str) -> Task[Any] | None:
+        """The task of an id; None when it is unknown or no longer kept."""
+        return self.runtime.run_blocking(lambda link: self.read(link, uuid))
+
+    def cancel(self, uuid: UUID | str, reason: str = "") -> CancelAnswer:
+        """Cancel a task: at once while it waits, by request while it runs.
+
+        Returns:
+            `cancelled`, `requested`, `finished` or `unknown`.
+        """
+        return self.runtime.run_blocking(lambda link: self._cancel(link, uuid, reason))
+
+    def ping(self, server: bool = True) -> bool:
+        """True when the broker answers.
+
+        Raises:
+            BackendError: it does not.
+        """
+        return self.runtime.run_blocking(self._ping) if server else True
+
+    def close(self) -> None:
+        """Close the connections of the calling face; the next call opens them again."""
+        link = self.runtime.blocking_link()
+        if link is not None and link.opened:
+            self.runtime.run_blocking(lambda link: link.close())
+
+
+class AsyncQueueTasks(AsyncDeclarations, Runs):
+    """The awaitable face of an application; see `Application` for the arguments."""
+
+    async def add_task(
+        self, task_name: str, *args: Any, priority: int | None = None, timeout: float | None = None, **kwargs: Any
+    ) -> Task[Any] | None:
+        """Like `QueueTasks.add_task`, awaited."""
+        return await self.runtime.run_async(self._add_one(task_name, args, kwargs, priority, timeout))
+
+    async def add_tasks(self, calls: Sequence[PreparedCall[Any]]) -> list[Task[Any]]:
+        """Like `QueueTasks.add_tasks`, awaited."""
+        return await self.runtime.run_async(self._add_many(calls))
+
+    async def get(self, uuid: UUID | str) -> Task[Any] | None:
+        """Like `QueueTasks.get`, awaited."""
+        return await self.runtime.run_async(lambda link: self.read(link, uuid))
+
+    async def cancel(self, uuid: UUID | str, reason: str = "") -> CancelAnswer:
+        """Like `QueueTasks.cancel`, awaited."""
+        return await self.runtime.run_async(lambda link: self._cancel(link, uuid, reason))
+
+    async def ping(self, server: bool = True) -> bool:
+        """Like `QueueTasks.ping`, awaited."""
+        return await self.runtime.run_async(self._ping) if server else True
+
+    async def close(self) -> None:
+        """Close the connections of the calling loop; the next call opens them again."""
+        if self.runtime.link.opened:
+            await self.runtime.link.close()

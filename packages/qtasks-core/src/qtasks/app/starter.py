@@ -1,0 +1,106 @@
+"""`Starter`: opens the components, runs one worker on an event loop of its own, closes again."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import signal
+import threading
+from typing import TYPE_CHECKING, Any
+
+from qtasks.worker.lease import Announce, BeatThread, Lease
+from qtasks.worker.worker import Worker
+
+if TYPE_CHECKING:
+    from qtasks.app.application import Application
+
+log = logging.getLogger("qtasks.starter")
+
+
+class Starter:
+    """Runs one worker of an application in the current process.
+
+    Args:
+        app: the application.
+        lease: a lease that a supervisor renews; None has a daemon thread renew it.
+        announce: told of each new incarnation.
+        options: for the worker: `name`, `concurrency`, `queues`, `burst`.
+    """
+
+    def __init__(
+        self, app: Application, *, lease: Lease | None = None, announce: Announce | None = None, **options: Any
+    ) -> None:
+        self._app = app
+        self._supervised = lease is not None
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self.lease = lease or Lease(app.config.lease)
+        worker_class = app.worker_class or Worker
+        self.worker: Worker = worker_class(app.runtime, lease=self.lease, announce=announce, **options)
+
+    def run(self) -> None:
+        """Run until the worker stops. SIGTERM and SIGINT drain it; a second one ends it at once, with hand-back."""
+        with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+            runner.run(self._main())
+
+    def stop(self) -> None:
+        """Drain the worker. Callable from any thread."""
+        if self._loop is not None and not self._loop.is_closed():
+            with contextlib.suppress(RuntimeError):  # the loop has just ended
+                self._loop.call_soon_threadsafe(self.worker.stop)
+
+    async def _main(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._watch_signals(self._loop)
+        runtime, hooks = self._app.runtime, self._app.hooks.dispatch
+        link = runtime.link
+        if hooks.starter_start is not None:
+            await hooks.starter_start(starter=self)
+        await link.open()
+        if hooks.broker_start is not None:
+            await hooks.broker_start(broker=link.broker, worker=self.worker)
+        if hooks.storage_start is not None:
+            await hooks.storage_start(storage=link.storage)
+        if hooks.global_config_start is not None:
+            await hooks.global_config_start(global_config=link.global_config)
+        beats = None if self._supervised else BeatThread(runtime, self.lease)
+        if beats is not None:
+            beats.start()
+        try:
+            await self.worker.run()
+        finally:
+            if beats is not None:
+                beats.stop()
+            if hooks.global_config_stop is not None:
+                await hooks.global_config_stop(global_config=link.global_config)
+            if hooks.storage_stop is not None:
+                await hooks.storage_stop(storage=link.storage)
+            if hooks.broker_stop is not None:
+                await hooks.broker_stop(broker=link.broker)
+            await link.close()
+            if hooks.starter_stop is not None:
+                await hooks.starter_stop(starter=self)
+
+    def _watch_signals(self, loop: asyncio.AbstractEventLoop) -> None:
+        if threading.current_thread() is not threading.main_thread():
+            return
+        for number in (signal.SIGTERM, signal.SIGINT):
+            with contextlib.suppress(NotImplementedError):  # Windows
+                loop.add_signal_handler(number, self._signalled)
+
+    def _signalled(self) -> None:
+        if self.worker.stopping:
+            log.warning("Second signal: stopping at once; what runs goes back to its queue.")
+            self.worker.hurry()
+        else:
+            log.info("Stopping: running tasks have %g s to finish.", self._app.config.grace)
+            self.worker.stop()
+
+
+def _loop_factory() -> Any:
+    """uvloop's loop where the extra is installed, asyncio's own elsewhere."""
+    try:
+        import uvloop  # noqa: PLC0415 - an extra
+    except ImportError:
+        return None
+    return uvloop.new_event_loop

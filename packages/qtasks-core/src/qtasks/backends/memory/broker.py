@@ -1,0 +1,37 @@
+"""The broker over a store: `machine.py` says what each method does."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+
+from qtasks.backends.memory import machine
+from qtasks.backends.memory.state import State
+from qtasks.backends.memory.store import MemoryComponent, method
+from qtasks.message import Delivery
+from qtasks.ports import Broker
+
+
+class MemoryBroker(MemoryComponent, Broker):
+    """Keeps messages in the process: for tests, and as the reference of what a broker does."""
+
+    publish = method(machine.publish)
+    join = method(machine.join)
+    finish = method(machine.finish)
+    release = method(machine.release)
+    beat = method(machine.beat)
+    cancel = method(machine.cancel)
+    cancel_requests = method(machine.cancel_requests)
+    set_paused = method(machine.set_paused)
+    inspect = method(machine.inspect)
+    purge = method(machine.purge)
+
+    async def take(
+        self, owner: str, queues: Sequence[str], limit: int, wait_s: float, in_hand: Collection[str] | None = None
+    ) -> list[Delivery]:
+        """Hand over what is due, or wait for it while the lease holds."""
+
+        def answer(state: State) -> list[Delivery] | None:
+            deliveries = machine.take(state, owner, queues, limit, in_hand)
+            return deliveries or (None if owner in state.owners else [])
+
+        return await self._until(answer, wait_s) or []

@@ -1,0 +1,1 @@
+"""How one delivery becomes an outcome: plans, the replaceable executor, generators, contexts."""

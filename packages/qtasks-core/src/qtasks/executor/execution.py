@@ -1,0 +1,283 @@
+"""One attempt in the worker's books, and how its end becomes an outcome."""
+
+from __future__ import annotations
+
+import asyncio
+import enum
+import time
+import traceback
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+from msgspec.structs import replace
+
+from qtasks.codec import encode_value
+from qtasks.errors import LimitError, MalformedMessageError, TaskCancelError, TimeLimitExceeded
+from qtasks.executor.context import current_executor
+from qtasks.message import Delivery, ErrorInfo, Outcome, StreamItem, TaskMessage
+from qtasks.types import TaskStatus
+
+if TYPE_CHECKING:
+    from qtasks.executor.plan import Plan
+    from qtasks.runtime import Runtime
+
+TRACEBACK_BYTES = 64 * 1024
+"""How much of a traceback is kept: its end."""
+
+_OURS = str(Path(__file__).parents[1])
+
+
+class RunsTasks(Protocol):
+    """The worker, as an attempt sees it."""
+
+    name: str
+    runtime: Runtime
+
+    def emit(self, item: StreamItem) -> None:
+        """Publish a value of a generator with the next flush. Callable from slot threads."""
+
+    async def call_in_thread(self, function: Callable[..., Any], *args: Any, **kw: Any) -> Any:
+        """Call something that blocks in a thread."""
+
+    def wait_on_loop(self, answer: Awaitable[Any]) -> Any:
+        """From a slot thread: have the event loop await something, and wait for it."""
+
+
+class Interrupt(enum.Enum):
+    """Why the worker cancels a run."""
+
+    TIME = "time"
+    """It reached its `max_time`."""
+    CANCEL = "cancel"
+    """Somebody asked for it."""
+    DRAIN = "drain"
+    """The worker stops and its grace is over: the task is handed back."""
+    FENCE = "fence"
+    """The lease is lost: whatever comes out is dropped."""
+
+
+class Run:
+    """One delivery in the hands of a worker, from its taking to its outcome.
+
+    Attributes:
+        delivery: how it was handed over.
+        message: the envelope.
+        plan: how its task is run.
+        worker: who runs it.
+        taken: `time.monotonic` when it was taken.
+        started: microseconds UTC when it started; 0 while it waits for a slot.
+        leader: the slot's asyncio task, set by the slot while the event loop leads the run.
+        interrupted: why it was interrupted, if it was.
+        reason: the words of whoever asked to cancel it.
+    """
+
+    __slots__ = (
+        "delivery",
+        "interrupted",
+        "leader",
+        "message",
+        "offset",
+        "plan",
+        "reason",
+        "started",
+        "taken",
+        "worker",
+    )
+
+    def __init__(self, delivery: Delivery, message: TaskMessage, plan: Plan, worker: RunsTasks) -> None:
+        self.delivery = delivery
+        self.message = message
+        self.plan = plan
+        self.worker = worker
+        self.taken = time.monotonic()
+        self.started = 0
+        self.leader: asyncio.Task[Any] | None = None
+        self.interrupted: Interrupt | None = None
+        self.reason = ""
+        self.offset = 0
+
+    def emit(self, value: Any) -> None:
+        """Publish a handled value of a generator.
+
+        Raises:
+            EncodeError: the value cannot travel.
+        """
+        encoded = encode_value(
+            value, f"yielded value {self.offset}", limit=self.worker.runtime.config.max_payload_bytes
+        )
+        self.worker.emit(StreamItem(self.delivery, self.offset, encoded))
+        self.offset += 1
+
+    def interrupt(self, why: Interrupt) -> bool:
+        """Cancel the run where it awaits. Call it on the worker's loop.
+
+        Returns:
+            False when nothing can be interrupted: it has not started, has ended, or runs in a thread.
+        """
+        if self.leader is None or self.interrupted is not None:
+            return False
+        self.interrupted = why
+        self.leader.cancel()
+        return True
+
+
+async def execute(run: Run) -> Outcome | None:
+    """Run one attempt to its outcome. Raises nothing but the cancellation of the slot itself.
+
+    Returns:
+        the outcome; None when the lease was lost meanwhile.
+    """
+    run.started = run.worker.runtime.clock.wall_us()
+    limit = run.plan.definition.options.max_time
+    timer = None
+    outcome: Outcome | None
+    if limit is not None and run.leader is not None:
+        timer = asyncio.get_running_loop().call_later(limit, run.interrupt, Interrupt.TIME)
+    try:
+        outcome = await _attempt(run)
+    except asyncio.CancelledError:
+        if run.interrupted is None or run.leader is None:
+            raise
+        run.leader.uncancel()
+        outcome = await _interrupted(run)
+    except BaseException as error:  # noqa: BLE001 - whatever a task raises, SystemExit included, is its own
+        outcome = await _failed(run, error)
+    finally:
+        run.leader = None
+        if timer is not None:
+            timer.cancel()
+    return outcome
+
+
+async def _attempt(run: Run) -> Outcome:
+    if run.worker.runtime.hooks.dispatch.worker_run_task_before is not None:
+        await _before_run(run)
+    executor = run.plan.executor(run)
+    current_executor.set(executor)
+    if run.worker.runtime.hooks.dispatch.worker_execute_before is not None:
+        await _before_execute(run)
+    result = await executor.execute()
+    if run.interrupted is Interrupt.TIME:  # it swallowed the cancellation; the limit stands
+        raise _over_time(run)
+    return _success(run, result)
+
+
+def _success(run: Run, result: Any) -> Outcome:
+    truncated = False
+    try:
+        encoded = (
+            None
+            if result is None
+            else encode_value(result, "result", limit=run.worker.runtime.config.max_payload_bytes)
+        )
+    except LimitError:
+        if not run.plan.definition.generates:
+            raise
+        encoded, truncated = None, True
+    return Outcome(
+        run.delivery,
+        TaskStatus.SUCCESS,
+        encoded,
+        None,
+        run.started,
+        run.worker.runtime.clock.wall_us(),
+        0,
+        run.plan.keep_s,
+        run.message.reply_to,
+        truncated,
+        run.worker.name,
+    )
+
+
+async def _interrupted(run: Run) -> Outcome | None:
+    if run.interrupted is Interrupt.TIME:
+        return await _failed(run, _over_time(run))
+    if run.interrupted is Interrupt.CANCEL:
+        return ended(run, TaskStatus.CANCEL, ErrorInfo("TaskCancelError", run.reason))
+    if run.interrupted is Interrupt.DRAIN:
+        return Outcome(run.delivery, TaskStatus.NEW, worker=run.worker.name)
+    return None
+
+
+def _over_time(run: Run) -> TimeLimitExceeded:
+    limit = run.plan.definition.options.max_time
+    return TimeLimitExceeded(f"Time limit exceeded for task {run.message.task}: {limit:g} seconds")
+
+
+async def _failed(run: Run, error: BaseException) -> Outcome:
+    info = describe(error)
+    if isinstance(error, TaskCancelError):
+        return ended(run, TaskStatus.CANCEL, replace(info, text=error.message))
+    outcome = ended(run, TaskStatus.ERROR, info)
+    if isinstance(error, MalformedMessageError) or not isinstance(error, Exception):
+        return outcome
+    hooks = run.worker.runtime.hooks.dispatch
+    if hooks.worker_task_error_retry is None:
+        return outcome
+    try:
+        retried: Outcome = await hooks.worker_task_error_retry(
+            broker=run.worker.runtime.link.broker,
+            task_func=run.plan.definition,
+            task_broker=run.message,
+            trace=info.traceback,
+            model=outcome,
+            e=error,
+        )
+    except Exception as hook_error:  # noqa: BLE001 - a broken plugin must not lose the task's own error
+        return ended(run, TaskStatus.ERROR, describe(hook_error))
+    return retried
+
+
+def ended(run: Run, status: TaskStatus, error: ErrorInfo | None) -> Outcome:
+    """The outcome of a run that did not succeed."""
+    now = run.worker.runtime.clock.wall_us()
+    return Outcome(
+        run.delivery,
+        status,
+        None,
+        error,
+        run.started,
+        now,
+        keep_s=run.worker.runtime.config.failure_ttl,
+        reply_to=run.message.reply_to,
+        worker=run.worker.name,
+    )
+
+
+async def _before_run(run: Run) -> None:
+    values = await run.worker.runtime.hooks.dispatch.worker_run_task_before(
+        worker=run.worker, task_func=run.plan.definition, task_broker=run.message
+    )
+    run.message = values["task_broker"]
+
+
+async def _before_execute(run: Run) -> None:
+    run.delivery = await run.worker.runtime.hooks.dispatch.worker_execute_before(
+        worker=run.worker, task_broker=run.message, task_func=run.plan.definition, model=run.delivery
+    )
+
+
+def describe(error: BaseException) -> ErrorInfo:
+    """An exception as it travels: text only, our own frames left out."""
+    tb = error.__traceback__
+    first = tb
+    while first is not None and first.tb_frame.f_code.co_filename.startswith(_OURS):
+        first = first.tb_next
+    lines = traceback.format_exception(type(error), error, first or tb)
+    text = "".join(lines)
+    if len(text) > TRACEBACK_BYTES:
+        text = "...\n" + text[-TRACEBACK_BYTES:]
+    causes: list[str] = []
+    cause = error.__cause__
+    while cause is not None and len(causes) < 16:
+        causes.append(f"{type(cause).__name__}: {_text(cause)}")
+        cause = cause.__cause__
+    return ErrorInfo(type(error).__name__, _text(error), text, causes)
+
+
+def _text(error: BaseException) -> str:
+    try:
+        return str(error)[:16_384]
+    except Exception:  # noqa: BLE001 - a broken __str__ must not hide the error
+        return "<the exception has no text: its __str__ raised>"

@@ -1,0 +1,116 @@
+"""The hooks of the application as a whole: publishing, its life, and the registration of parts.
+
+Those of brokers, storages and global configs are in `backends.py`, those of workers and executors in `worker.py`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, TypedDict
+
+from qtasks.hooks.kinds import collect, notify, replace
+
+if TYPE_CHECKING:
+    from qtasks.ports import Broker, GlobalConfig
+
+
+class NewTask(TypedDict, total=False):
+    """What `qtasks_add_task_before_broker` may replace."""
+
+    task_name: str
+    priority: int
+    extra: Mapping[str, Any]
+    args: Sequence[Any]
+    kw: Mapping[str, Any]
+
+
+class QTasksHooks:
+    """Hooks that the application calls, in the process of the producer."""
+
+    @replace(NewTask, added=("extra",))
+    def qtasks_add_task_before_broker(
+        self,
+        qtasks: Any,
+        broker: Broker,
+        task_name: str,
+        priority: int,
+        args: Sequence[Any],
+        kw: Mapping[str, Any],
+        extra: Mapping[str, Any],
+    ) -> NewTask | None:
+        """First of all when a task is added, before its message exists; once for each task of a bulk.
+
+        The message is made of what is returned. `extra` holds fields to be kept beside the arguments.
+        """
+
+    @notify
+    def qtasks_add_task_after_broker(
+        self, qtasks: Any, broker: Broker, task_name: str, priority: int, args: Sequence[Any], kw: Mapping[str, Any]
+    ) -> None:
+        """Last of all when a task is added: the broker has accepted it."""
+
+    @replace("task")
+    def qtasks_get(self, qtasks: Any, broker: Broker, task: Any) -> Any:
+        """When `app.get()` has read a task, after `broker_get`; `task` is None when there is none.
+
+        The caller is given what is returned.
+        """
+
+    @notify
+    def qtasks_stop(self, qtasks: Any, starter: Any) -> None:
+        """When `app.stop()` is called, before anything is stopped."""
+
+    @notify
+    def qtasks_ping(self, qtasks: Any, global_config: GlobalConfig) -> None:
+        """When `app.ping()` is called, before the server is asked."""
+
+    @notify
+    def qtasks_flush_all(self, qtasks: Any, broker: Broker) -> None:
+        """When `app.flush_all()` is called, before anything is deleted."""
+
+
+class StarterHooks:
+    """Hooks of the starter, which runs the components of one worker process."""
+
+    @notify
+    def starter_start(self, starter: Any) -> None:
+        """When a worker process starts, before its components do."""
+
+    @notify
+    def starter_stop(self, starter: Any) -> None:
+        """When a worker process stops, after its components did."""
+
+
+class StatsHooks:
+    """Hooks of the statistics."""
+
+    @notify
+    def stats_inspect(self, stats: Any) -> None:
+        """When the statistics of the application are asked for, before they are read."""
+
+
+class RegistrationHooks:
+    """Hooks that bring parts into an application, called when it is made.
+
+    A target is a dotted path, `package.module:Name`, imported on first use. Implementations are `def`
+    and import nothing heavy; an exception stops the application from being made.
+    """
+
+    @collect
+    def register_brokers(self, register: Callable[..., None]) -> None:
+        """Call `register(scheme, target)` for each URL scheme of a `Broker` class."""
+
+    @collect
+    def register_storages(self, register: Callable[..., None]) -> None:
+        """Call `register(scheme, target)` for each URL scheme of a `Storage` class."""
+
+    @collect
+    def register_global_configs(self, register: Callable[..., None]) -> None:
+        """Call `register(scheme, target)` for each URL scheme of a `GlobalConfig` class."""
+
+    @collect
+    def register_commands(self, register: Callable[..., None]) -> None:
+        """Call `register(name, target, help="One line.")` for each command of `qtasks`, a click command.
+
+        Called by the command line only.
+        """

@@ -1,0 +1,139 @@
+"""The contract of a broker: messages in, deliveries out, outcomes back, all in batches."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Collection, Sequence
+from typing import ClassVar
+
+from qtasks.message import Delivery, Envelope, Outcome, StreamItem
+from qtasks.ports.component import Capabilities, Component
+from qtasks.ports.facts import CancelAnswer, QueueFacts
+
+
+class Broker(Component):
+    """Keeps messages until a worker has finished them.
+
+    An *owner* is one incarnation of a worker: 32 hexadecimal digits, fresh at every start. It holds a
+    lease; what it has taken is its own until it finishes it, gives it back, or loses the lease.
+
+    Every method raises `BackendError` when the backend fails, within `call_timeout_s`, and has then
+    either done all of the call or none of it, or cannot know: repeating the call is always safe.
+    """
+
+    capabilities: ClassVar[Capabilities] = Capabilities()
+
+    call_timeout_s: float = 5.0
+    """How long a call waits for the backend before it raises `BackendUnavailableError`."""
+
+    @abstractmethod
+    async def publish(self, envelopes: Sequence[Envelope]) -> list[str]:
+        """Accept messages: when this returns, they survive the death of every process.
+
+        One round trip for the batch, and all or none. A message whose id is known already is not added
+        again, so a producer that got no answer may call again.
+
+        Returns:
+            the id under which each message is known, in order: its own, or that of the open task that
+            has the same `unique` key.
+        """
+
+    @abstractmethod
+    async def join(self, owner: str, name: str, lease_s: float) -> None:
+        """Begin an incarnation.
+
+        Args:
+            owner: the incarnation.
+            name: the worker's name, for people.
+            lease_s: how long the lease holds after `join` and after each confirmed `beat`, seconds.
+        """
+
+    @abstractmethod
+    async def take(
+        self,
+        owner: str,
+        queues: Sequence[str],
+        limit: int,
+        wait_s: float,
+        in_hand: Collection[str] | None = None,
+    ) -> list[Delivery]:
+        """Hand over up to `limit` tasks that are due, oldest of the lowest priority first.
+
+        Queues share the limit in turn, so that a full one does not starve the others; paused ones are
+        passed over. Tasks whose `expires` has passed end as `expired` and are not handed over. The call
+        may be cancelled while it waits: then it owns nothing more than before.
+
+        Args:
+            owner: who takes; it must have joined.
+            queues: from which.
+            limit: at most this many.
+            wait_s: when there is nothing, wait for up to this many seconds for something. 0: at once.
+            in_hand: after an error whose effect is unknown: the ids that the owner really has.
+                Whatever else it is said to own goes back, uncounted, in the same step.
+
+        Returns:
+            the deliveries; empty when time is up or the owner's lease is lost.
+        """
+
+    @abstractmethod
+    async def finish(
+        self, owner: str, outcomes: Sequence[Outcome], items: Sequence[StreamItem] = ()
+    ) -> list[str]:
+        """Write what became of deliveries, in one step: fenced, stored, acknowledged, waiters woken.
+
+        Where the storage shares the server, results, histories and stream values are stored in the same
+        step; elsewhere the core has stored them before. An outcome with status `retry` or `new` puts
+        the message back.
+
+        Returns:
+            the ids of tasks whose outcome or values were refused because the owner does not own them any more.
+        """
+
+    @abstractmethod
+    async def release(self, owner: str, *, death: str | None = None) -> int:
+        """End an incarnation: whatever it owns goes back to its queue at once.
+
+        Args:
+            owner: which one.
+            death: None for a hand-back, which counts for nothing. Otherwise a note of how the worker
+                died: every task it owned has that death counted and becomes suspect; the third makes
+                it `dead`, with the notes.
+
+        Returns:
+            how many tasks went back or became dead.
+        """
+
+    @abstractmethod
+    async def beat(self, owners: Collection[str]) -> set[str]:
+        """Renew leases, and do the housekeeping that any worker may do for all.
+
+        Housekeeping: tasks of owners whose lease has expired go back uncounted, records whose time is
+        over are removed, tasks that expired while nobody took them are ended.
+
+        Returns:
+            the owners whose lease is confirmed. The others have lost theirs and must not go on.
+        """
+
+    @abstractmethod
+    async def cancel(self, task_id: str, reason: str) -> CancelAnswer:
+        """Cancel a task: at once while it waits, by request while it runs.
+
+        Returns:
+            what came of it.
+        """
+
+    @abstractmethod
+    async def cancel_requests(self, owner: str) -> dict[str, str]:
+        """The tasks of an owner that somebody asked to cancel: id -> reason."""
+
+    @abstractmethod
+    async def set_paused(self, queue: str, paused: bool) -> None:
+        """Pause a queue for all workers, or resume it. What runs goes on."""
+
+    @abstractmethod
+    async def inspect(self) -> list[QueueFacts]:
+        """The facts of every queue of the namespace that was ever used, by name."""
+
+    @abstractmethod
+    async def purge(self, queue: str) -> int:
+        """Remove every task that waits in a queue, with its record. Returns how many."""

@@ -1,0 +1,92 @@
+"""What Broker, Storage and GlobalConfig have in common: how they are made, opened and closed."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import Literal, Self
+
+import attrs
+
+from qtasks.types import SYSTEM_CLOCK, Clock
+
+
+@attrs.frozen
+class BackendContext:
+    """What a backend is told when it is made from a URL.
+
+    Args:
+        namespace: the application's name; everything that the backend keeps is below it.
+        clock: the clocks to use where the backend has none of its own.
+        dead_letter_cap: how many dead letters are kept per namespace; the oldest go first.
+        stream_cap: how many values of one task's stream are kept.
+    """
+
+    namespace: str = "QueueTasks"
+    clock: Clock = SYSTEM_CLOCK
+    dead_letter_cap: int = 10_000
+    stream_cap: int = 10_000
+
+
+@attrs.frozen
+class Capabilities:
+    """What a broker does by itself. What it lacks is emulated through the storage, or refused by name.
+
+    Args:
+        priority: `exact` (32 bits, lower first), `bands` (below 0, 0, above 0), or `none` (a priority
+            other than 0 is refused).
+        delay: messages with a due time wait in the broker.
+        cancel: a queued message can be taken out.
+        unique: keys of open tasks are enforced.
+        pause: a queue can be paused for all workers.
+        inspect: depths and ages can be read.
+    """
+
+    priority: Literal["exact", "bands", "none"] = "exact"
+    delay: bool = True
+    cancel: bool = True
+    unique: bool = True
+    pause: bool = True
+    inspect: bool = True
+
+
+class Component(ABC):
+    """A part of an application that reaches a server or a file.
+
+    Life cycle: made (reaches nothing) -> `open` -> calls -> `close`. `open` and `close` may be called
+    again. An object that was inherited through a fork opens anew by itself.
+    """
+
+    @classmethod
+    @abstractmethod
+    def from_url(cls, url: str, context: BackendContext) -> Self:
+        """Make the component for a URL, without reaching anything yet.
+
+        Raises:
+            ConfigError: the URL has a part or a parameter that is not understood.
+        """
+
+    @abstractmethod
+    def blocking(self) -> Self | None:
+        """A view of this component whose coroutines never suspend: the transport of the sync face.
+
+        Every coroutine of the view runs to its end in one `send(None)`, blocking the calling thread
+        instead of an event loop, and may be called from any thread. None where the backend has no such
+        transport: one background loop thread serves the sync face then.
+        """
+
+    @property
+    @abstractmethod
+    def url(self) -> str:
+        """Where it connects, without secrets: fit for banners and logs."""
+
+    @abstractmethod
+    async def open(self) -> None:
+        """Connect, and create or check the layout.
+
+        Raises:
+            BackendError: it cannot be reached, read or understood; the hint says how to mend it.
+        """
+
+    @abstractmethod
+    async def close(self) -> None:
+        """Free what `open` took. Never raises for what is already gone."""

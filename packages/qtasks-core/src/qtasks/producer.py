@@ -1,0 +1,161 @@
+"""The way of a call into the queue: options and arguments -> message -> hooks -> one publish for all.
+
+Imports no asyncio: the blocking face drives these coroutines too (`runtime.drive`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+from uuid import UUID
+
+import attrs
+import msgspec
+
+from qtasks.codec import encode_message
+from qtasks.errors import BackendError, UnsupportedError
+from qtasks.message import DEFAULT_QUEUE, WIRE_VERSION, Envelope, TaskMessage, new_id
+from qtasks.ports import Broker
+from qtasks.result import Task
+from qtasks.runtime import Call, Link, Runtime
+from qtasks.types import TaskStatus
+
+
+class Producer:
+    """Publishes the calls of one application."""
+
+    def __init__(self, runtime: Runtime) -> None:
+        self._runtime = runtime
+
+    async def send(self, link: Link, calls: Sequence[Call]) -> list[Task[Any]]:
+        """Publish calls in one round trip, all or none.
+
+        Returns:
+            the handles, in order. Where an open task has the `unique` key of a call, its handle.
+
+        Raises:
+            EncodeError: an argument cannot travel.
+            LimitError: a message is too large.
+            UnsupportedError: an option that the broker cannot honour.
+            BackendError: the broker did not answer; repeating the call may add the tasks once more.
+        """
+        hooks = self._runtime.hooks.dispatch
+        limit = self._runtime.config.max_payload_bytes
+        envelopes: list[Envelope] = []
+        for call in calls:
+            if hooks.qtasks_add_task_before_broker is not None:
+                call = await self._before_broker(link, call)
+            message = self._message(link, call)
+            if hooks.broker_add_before is not None:
+                message = await hooks.broker_add_before(broker=link.broker, storage=link.storage, model=message)
+            if hooks.storage_add is not None:
+                message = await self._storage_add(link, message)
+            envelopes.append(encode_message(message, limit=limit))
+        ids = await self._publish(link, envelopes)
+        if hooks.broker_add_after is not None or hooks.qtasks_add_task_after_broker is not None:
+            await self._after(link, envelopes)
+        return [self._handle(envelope.message, known) for envelope, known in zip(envelopes, ids, strict=True)]
+
+    def _message(self, link: Link, call: Call) -> TaskMessage:
+        options = call.options
+        declared = call.definition.options if call.definition is not None else None
+        priority = options.priority
+        if priority is None and declared is not None:
+            priority = declared.priority
+        if priority is None:
+            priority = self._runtime.config.task_default_priority
+        queue = options.queue or (declared.queue if declared is not None else DEFAULT_QUEUE)
+        now = self._runtime.clock.wall_us()
+        message = TaskMessage(
+            WIRE_VERSION,
+            new_id(),
+            self._runtime.name,
+            queue,
+            call.name,
+            list(call.args),
+            call.kwargs,
+            priority,
+            now,
+            options.due_us(now),
+            options.expires_us(now),
+            options.unique,
+            0,
+            link.storage.reply_address() if options.timeout is not None else None,
+            None,
+            options.headers,
+        )
+        _require(link.broker, message)
+        return message
+
+    async def _publish(self, link: Link, envelopes: list[Envelope]) -> list[str]:
+        if not envelopes:
+            return []
+        if link.shared:
+            return await link.broker.publish(envelopes)
+        known = await link.storage.add(envelopes)
+        fresh = [envelope for envelope, known_id in zip(envelopes, known, strict=True) if envelope.message.id == known_id]
+        try:
+            await link.broker.publish(fresh)
+        except BackendError:
+            await link.storage.remove([envelope.message.id for envelope in fresh])
+            raise
+        return known
+
+    def _handle(self, message: TaskMessage, known_id: str) -> Task[Any]:
+        if known_id != message.id:
+            message = msgspec.structs.replace(message, id=known_id)
+        return Task(self._runtime, message)
+
+    async def _before_broker(self, link: Link, call: Call) -> Call:
+        values = await self._runtime.hooks.dispatch.qtasks_add_task_before_broker(
+            qtasks=self._runtime.app,
+            broker=link.broker,
+            task_name=call.name,
+            priority=call.options.priority,
+            args=call.args,
+            kw=call.kwargs,
+            extra=call.options.headers,
+        )
+        options = attrs.evolve(call.options, priority=values["priority"], headers=dict(values["extra"]))
+        name = values["task_name"]
+        definition = call.definition if name == call.name else self._runtime.registry.find(name)
+        return Call(name, tuple(values["args"]), dict(values["kw"]), options, definition)
+
+    async def _storage_add(self, link: Link, message: TaskMessage) -> TaskMessage:
+        values = await self._runtime.hooks.dispatch.storage_add(
+            storage=link.storage, uuid=UUID(message.id), task_status=TaskStatus.NEW
+        )
+        return msgspec.structs.replace(message, id=values["uuid"].hex)
+
+    async def _after(self, link: Link, envelopes: list[Envelope]) -> None:
+        hooks = self._runtime.hooks.dispatch
+        for envelope in envelopes:
+            message = envelope.message
+            if hooks.broker_add_after is not None:
+                await hooks.broker_add_after(broker=link.broker, storage=link.storage, model=message)
+            if hooks.qtasks_add_task_after_broker is not None:
+                await hooks.qtasks_add_task_after_broker(
+                    qtasks=self._runtime.app,
+                    broker=link.broker,
+                    task_name=message.task,
+                    priority=message.priority,
+                    args=message.args,
+                    kw=message.kwargs,
+                )
+
+
+def _require(broker: Broker, message: TaskMessage) -> None:
+    """Refuse by name what the broker cannot do: nothing is dropped silently."""
+    able = broker.capabilities
+    lacking = None
+    if message.priority and able.priority == "none":
+        lacking = f"priority={message.priority}"
+    elif message.due and not able.delay:
+        lacking = "delay= and eta="
+    elif message.unique is not None and not able.unique:
+        lacking = "unique="
+    if lacking is not None:
+        raise UnsupportedError(
+            f"{type(broker).__name__} cannot honour {lacking} (task {message.task!r}).",
+            "Leave the option out, or use a broker that has it: qtasks plugins list shows them.",
+        )

@@ -1,0 +1,136 @@
+"""What tasks an application knows: their functions, options and kinds. How they run is the executor's."""
+
+from __future__ import annotations
+
+import difflib
+import inspect
+from collections.abc import Iterator
+from typing import Any, Literal
+
+import attrs
+
+from qtasks.errors import ConfigError, TaskNotRegisteredError
+from qtasks.options import TaskOptions
+from qtasks.types import AnyFunction
+
+Kind = Literal["async", "sync", "async_generator", "generator"]
+"""What a task's function is; decided once, when it is registered."""
+
+
+@attrs.frozen(eq=False)
+class TaskDefinition:
+    """A registered task.
+
+    Args:
+        name: its exact name: what travels on the wire.
+        function: the user's function.
+        kind: what the function is.
+        options: what the decorator said.
+    """
+
+    name: str
+    function: AnyFunction
+    kind: Kind
+    options: TaskOptions
+
+    @property
+    def in_thread(self) -> bool:
+        """True when the function blocks and needs a slot thread."""
+        return self.kind in ("sync", "generator")
+
+    @property
+    def generates(self) -> bool:
+        """True when the function yields."""
+        return self.kind in ("generator", "async_generator")
+
+
+def define(function: AnyFunction, name: str | None, options: TaskOptions) -> TaskDefinition:
+    """Make the definition of a function.
+
+    Args:
+        function: a sync or async function, generator or asynchronous generator.
+        name: the task's name; the function's own when None.
+        options: what the decorator said.
+
+    Raises:
+        ConfigError: it is no function, the name is empty, or an option does not fit its kind.
+    """
+    if not callable(function) or inspect.isclass(function):
+        raise ConfigError(f"A task must be a function, found {function!r}.", "Write @app.task above a def or async def.")
+    name = name or getattr(function, "__name__", "")
+    if not isinstance(name, str) or not name or len(name) > 512:
+        raise ConfigError(f"A task's name must be a text of 1 to 512 characters, found {name!r}.")
+    inner = inspect.unwrap(function)
+    kind: Kind = "sync"
+    if inspect.isasyncgenfunction(inner):
+        kind = "async_generator"
+    elif inspect.iscoroutinefunction(inner) or inspect.iscoroutinefunction(getattr(inner, "__call__", None)):
+        kind = "async"
+    elif inspect.isgeneratorfunction(inner):
+        kind = "generator"
+    if options.generate_handler is not None and kind in ("sync", "async"):
+        raise ConfigError(
+            f"Task {name!r} has a generate_handler but is not a generator.", "Use yield in it, or drop generate_handler."
+        )
+    return TaskDefinition(name, function, kind, options)
+
+
+class TaskRegistry:
+    """The tasks of one application or router, by name."""
+
+    def __init__(self) -> None:
+        self._definitions: dict[str, TaskDefinition] = {}
+
+    def add(self, definition: TaskDefinition) -> None:
+        """Register a task.
+
+        Raises:
+            ConfigError: the name is taken (it is a `ValueError`, too).
+        """
+        if definition.name in self._definitions:
+            raise ConfigError(f"Task with name {definition.name} is already registered!")
+        self._definitions[definition.name] = definition
+
+    def find(self, name: str) -> TaskDefinition | None:
+        """The task of that name, or None."""
+        return self._definitions.get(name)
+
+    def require(self, name: str) -> TaskDefinition:
+        """The task of that name.
+
+        Raises:
+            TaskNotRegisteredError: there is none; the hint names those that are alike.
+        """
+        definition = self._definitions.get(name)
+        if definition is None:
+            raise TaskNotRegisteredError(f"No task is registered as {name!r}.", _alike(name, self._definitions))
+        return definition
+
+    def queues(self) -> list[str]:
+        """The queues that the tasks wait in, by name."""
+        return sorted({definition.options.queue for definition in self})
+
+    def __iter__(self) -> Iterator[TaskDefinition]:
+        return iter(self._definitions.values())
+
+    def __len__(self) -> int:
+        return len(self._definitions)
+
+    def __contains__(self, name: Any) -> bool:
+        return name in self._definitions
+
+    def __getitem__(self, name: str) -> TaskDefinition:
+        return self.require(name)
+
+    def names(self) -> list[str]:
+        """All names, sorted."""
+        return sorted(self._definitions)
+
+
+def _alike(name: str, known: dict[str, TaskDefinition]) -> str:
+    close = difflib.get_close_matches(name, known, n=3)
+    if close:
+        return f"Did you mean {' or '.join(close)}?"
+    if known:
+        return f"Registered here: {', '.join(sorted(known)[:10])}."
+    return "No task is registered here: is the module with your @app.task functions imported?"

@@ -1,0 +1,289 @@
+"""`Task`: the handle of one call that was added, and the stream of a generator task's values."""
+
+from __future__ import annotations
+
+import datetime as dt
+
+from collections.abc import AsyncIterator, Iterator
+from typing import Any, Generic, TypeVar
+from uuid import UUID
+
+import attrs
+
+from qtasks.codec import decode_message, decode_value, restore
+from qtasks.errors import MalformedMessageError, QTasksError, TaskFailed
+from qtasks.message import Record, StreamSlice, TaskMessage
+from qtasks.runtime import Link, Make, Runtime
+from qtasks.types import TaskStatus
+
+R = TypeVar("R")
+STREAM_WAIT_S = 5.0
+"""How long one question of a stream's reader waits in the backend."""
+
+
+class Task(Generic[R]):
+    """One call of a task: what was asked, where it stands, what came of it.
+
+    It holds what was known when it was made; `wait_result` and `app.get(uuid)` bring it up to date.
+    Values are decoded when they are first looked at.
+    """
+
+    __slots__ = ("_message", "_record", "_runtime")
+
+    def __init__(self, runtime: Runtime, message: TaskMessage | None, record: Record | None = None) -> None:
+        self._runtime = runtime
+        self._message = message
+        self._record = record
+
+    @property
+    def uuid(self) -> UUID:
+        """The task's id."""
+        return UUID(self.id)
+
+    @property
+    def id(self) -> str:
+        """The task's id as 32 hexadecimal digits."""
+        if self._record is not None:
+            return self._record.id
+        return self.message.id
+
+    @property
+    def message(self) -> TaskMessage:
+        """The envelope.
+
+        Raises:
+            MalformedMessageError: the stored bytes are none (a dead letter of that kind).
+        """
+        if self._message is None:
+            assert self._record is not None
+            self._message = decode_message(self._record.payload, limit=len(self._record.payload))
+        return self._message
+
+    @property
+    def record(self) -> Record | None:
+        """What the storage said last; None for a task that was only just added."""
+        return self._record
+
+    @property
+    def status(self) -> TaskStatus:
+        """Where the task stood when this was last read."""
+        return TaskStatus.NEW if self._record is None else self._record.status
+
+    @property
+    def task_name(self) -> str:
+        """The name of the task."""
+        return self.message.task
+
+    @property
+    def priority(self) -> int:
+        """Its priority; lower runs first."""
+        return self.message.priority
+
+    @property
+    def queue(self) -> str:
+        """The queue it waits or waited in."""
+        return self.message.queue
+
+    @property
+    def args(self) -> list[Any]:
+        """The positional arguments, as JSON values."""
+        return self.message.args
+
+    @property
+    def kwargs(self) -> dict[str, Any]:
+        """The keyword arguments, as JSON values."""
+        return self.message.kwargs
+
+    @property
+    def created_at(self) -> dt.datetime:
+        """When it was added, UTC."""
+        return _datetime(self.message.enqueued)
+
+    @property
+    def updated_at(self) -> dt.datetime:
+        """When its record was last written, UTC."""
+        return self.created_at if self._record is None else _datetime(self._record.updated)
+
+    @property
+    def returning(self) -> R | None:
+        """The result, restored by the task's return annotation where it is registered; else None.
+
+        Raises:
+            MalformedMessageError: the stored result does not fit the annotation.
+        """
+        if self._record is None or self._record.result is None:
+            return None
+        definition = self._runtime.registry.find(self.task_name)
+        type_ = None if definition is None or definition.generates else return_type(definition.function)
+        value: R = decode_value(self._record.result) if type_ is None else restore(self._record.result, type_)
+        return value
+
+    @property
+    def returning_truncated(self) -> bool:
+        """True when the result was too large to keep and its values are in the stream."""
+        return self._record is not None and self._record.truncated
+
+    @property
+    def error(self) -> str:
+        """"Type: text" of what ended the task; empty when nothing did."""
+        found = self._record.error if self._record else None
+        return "" if found is None else f"{found.type}: {found.text}"
+
+    @property
+    def traceback(self) -> str | None:
+        """The traceback of the exception that ended the task, as text."""
+        found = self._record.error if self._record else None
+        return None if found is None else found.traceback
+
+    @property
+    def retry(self) -> int:
+        """How many repetitions are left."""
+        definition = self._runtime.registry.find(self.task_name)
+        allowed = (definition.options.retry or 0) if definition else 0
+        ended = 0 if self._record is None else self._record.attempt
+        if self.status.terminal:
+            return 0
+        return max(0, allowed - ended)
+
+    @property
+    def retry_parent_uuid(self) -> UUID | None:
+        """The task that this one replays."""
+        return None if self.message.parent is None else UUID(self.message.parent)
+
+    @property
+    def retry_child_uuid(self) -> UUID | None:
+        """The task that replays this one."""
+        child = self._record.child if self._record else None
+        return None if child is None else UUID(child)
+
+    @property
+    def cancel_reason(self) -> str | None:
+        """Why it was cancelled."""
+        return self._record.cancel_reason if self._record else None
+
+    def result(self) -> R:
+        """The result of a task that ended in success.
+
+        Raises:
+            TaskFailed: it ended otherwise; with the type, text and traceback of the exception.
+            QTasksError: it has not ended as far as this handle knows.
+        """
+        if not self.status.terminal:
+            raise QTasksError(f"Task {self.id} has not ended: status {self.status}.", "Call wait_result() first.")
+        if self.status is not TaskStatus.SUCCESS:
+            found = self._record.error if self._record else None
+            raise TaskFailed(
+                self.status, *((found.type, found.text, found.traceback) if found else ("", self.cancel_reason or ""))
+            )
+        return self.returning  # type: ignore[return-value]
+
+    def wait_result(self, timeout: float = 100.0) -> Task[R] | None:
+        """Block until the task has ended.
+
+        Args:
+            timeout: for how long at most, seconds.
+
+        Returns:
+            this handle, brought up to date; None when time is up.
+        """
+        return self._runtime.run_blocking(lambda link: self.wait(link, timeout))
+
+    async def wait_result_async(self, timeout: float = 100.0) -> Task[R] | None:
+        """`wait_result` for event loops."""
+        return await self._runtime.run_async(lambda link: self.wait(link, timeout))
+
+    async def wait(self, link: Link, timeout_s: float) -> Task[R] | None:
+        """Wait over a given link; what both faces run."""
+        record = await link.storage.wait(self.id, timeout_s)
+        if record is None:
+            return None
+        self._record = record
+        return self
+
+    def stream(self, offset: int = 0) -> TaskStream:
+        """The values of a generator task, while it runs and afterwards.
+
+        Args:
+            offset: the first one wanted, from 0.
+
+        Returns:
+            an iterator for `for` and for `async for`; it ends when the task has ended.
+        """
+        return TaskStream(self._runtime, self.id, offset)
+
+    def __repr__(self) -> str:
+        try:
+            name = self.task_name
+        except MalformedMessageError:
+            name = "?"
+        return f"<Task {name} {self.id} {self.status}>"
+
+
+@attrs.frozen
+class Restarted:
+    """What a stream shows when the task began anew: the values so far belong to a failed attempt.
+
+    Args:
+        attempt: the attempt whose values follow.
+    """
+
+    attempt: int
+
+
+class TaskStream:
+    """The values of one generator task, in order; `attempt` and `offset` say where the reader is."""
+
+    def __init__(self, runtime: Runtime, task_id: str, offset: int) -> None:
+        self.attempt = 0
+        self.offset = offset
+        self._runtime = runtime
+        self._id = task_id
+        self._ready: list[Any] = []
+        self._ended = False
+
+    def __iter__(self) -> Iterator[Any]:
+        while values := self._runtime.run_blocking(self._make()):
+            yield from values
+
+    async def __aiter__(self) -> AsyncIterator[Any]:
+        while values := await self._runtime.run_async(self._make()):
+            for value in values:
+                yield value
+
+    def _make(self) -> Make[list[Any]]:
+        return self._next
+
+    async def _next(self, link: Link) -> list[Any]:
+        """The next values; empty when the task has ended and all were read."""
+        while not self._ended:
+            found = await link.storage.read_stream(self._id, self.attempt, self.offset, STREAM_WAIT_S)
+            if found is None:
+                break
+            values = self._accept(found)
+            if values:
+                return values
+        return []
+
+    def _accept(self, found: StreamSlice) -> list[Any]:
+        values: list[Any] = []
+        if found.attempt > self.attempt:
+            if self.offset:
+                values.append(Restarted(found.attempt))
+            self.attempt, self.offset = found.attempt, 0
+        values.extend(decode_value(value) for value in found.values)
+        self.offset += len(found.values)
+        self._ended = found.status.terminal and not found.values
+        return values
+
+
+def return_type(function: Any) -> Any:
+    """What a function's return annotation asks for; None where plain JSON is right."""
+    from qtasks.annotations import converted_return  # noqa: PLC0415 - inspects signatures; producers need none
+
+    return converted_return(function)
+
+
+def _datetime(us: int) -> dt.datetime:
+    return dt.datetime.fromtimestamp(us / 1_000_000, tz=dt.UTC)
+
+

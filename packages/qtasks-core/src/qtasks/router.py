@@ -1,0 +1,203 @@
+"""Where tasks are declared: `@app.task`, routers and `shared_task`, in both faces.
+
+The faces differ only in the type of what the decorator gives back.
+"""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine, Generator
+from typing import Any, Concatenate, Literal, ParamSpec, Protocol, TypeVar, Unpack, overload
+
+from qtasks.options import TaskKeywords, TaskOptions
+from qtasks.registry import TaskDefinition, TaskRegistry, define
+from qtasks.runtime import Home, Runtime
+from qtasks.task import AsyncTask, RegisteredTask, SyncTask
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+AnyGenerator = Generator[Any, Any, Any] | AsyncGenerator[Any, Any] | AsyncIterator[Any]
+
+
+class SyncDecorator(Protocol):
+    """What `task(...)` gives in the blocking face."""
+
+    @overload
+    def __call__(self, function: Callable[P, AnyGenerator]) -> SyncTask[P, Any]: ...
+    @overload
+    def __call__(self, function: Callable[P, Coroutine[Any, Any, R]]) -> SyncTask[P, R]: ...
+    @overload
+    def __call__(self, function: Callable[P, R]) -> SyncTask[P, R]: ...
+
+
+class SyncEchoDecorator(Protocol):
+    """What `task(echo=True)` gives in the blocking face: the bound object is no argument of a call."""
+
+    @overload
+    def __call__(self, function: Callable[Concatenate[Any, P], AnyGenerator]) -> SyncTask[P, Any]: ...
+    @overload
+    def __call__(self, function: Callable[Concatenate[Any, P], Coroutine[Any, Any, R]]) -> SyncTask[P, R]: ...
+    @overload
+    def __call__(self, function: Callable[Concatenate[Any, P], R]) -> SyncTask[P, R]: ...
+
+
+class AsyncDecorator(Protocol):
+    """What `task(...)` gives in the awaitable face."""
+
+    @overload
+    def __call__(self, function: Callable[P, AnyGenerator]) -> AsyncTask[P, Any]: ...
+    @overload
+    def __call__(self, function: Callable[P, Coroutine[Any, Any, R]]) -> AsyncTask[P, R]: ...
+    @overload
+    def __call__(self, function: Callable[P, R]) -> AsyncTask[P, R]: ...
+
+
+class AsyncEchoDecorator(Protocol):
+    """What `task(echo=True)` gives in the awaitable face."""
+
+    @overload
+    def __call__(self, function: Callable[Concatenate[Any, P], AnyGenerator]) -> AsyncTask[P, Any]: ...
+    @overload
+    def __call__(self, function: Callable[Concatenate[Any, P], Coroutine[Any, Any, R]]) -> AsyncTask[P, R]: ...
+    @overload
+    def __call__(self, function: Callable[Concatenate[Any, P], R]) -> AsyncTask[P, R]: ...
+
+
+class Declarations:
+    """What applications and routers share: a registry, and where its tasks belong."""
+
+    def __init__(self, home: Home) -> None:
+        self.tasks = TaskRegistry()
+        self.home = home
+
+    def _declare(self, face: type[RegisteredTask[Any, Any]], name: Any, options: dict[str, Any]) -> Any:
+        def declare(function: Callable[..., Any]) -> RegisteredTask[Any, Any]:
+            task_name = None if callable(name) else name
+            definition = define(function, task_name, TaskOptions.build(**options))
+            self._register(definition)
+            return face(definition, self.home)
+
+        return declare(name) if callable(name) else declare
+
+    def _register(self, definition: TaskDefinition) -> None:
+        self.tasks.add(definition)
+
+
+class SyncDeclarations(Declarations):
+    """`task` in the blocking face."""
+
+    @overload
+    def task(self, name: Callable[P, AnyGenerator]) -> SyncTask[P, Any]: ...
+    @overload
+    def task(self, name: Callable[P, Coroutine[Any, Any, R]]) -> SyncTask[P, R]: ...
+    @overload
+    def task(self, name: Callable[P, R]) -> SyncTask[P, R]: ...
+    @overload
+    def task(self, name: str | None = ..., *, echo: Literal[True], **options: Any) -> SyncEchoDecorator: ...
+    @overload
+    def task(self, name: str | None = ..., **options: Unpack[TaskKeywords]) -> SyncDecorator: ...
+    @overload
+    def task(self, name: str | None = ..., **options: Any) -> SyncDecorator: ...
+    def task(self, name: Any = None, **options: Any) -> Any:
+        """Make a task of a function: `@app.task`, `@app.task("name")` or `@app.task(name=..., ...)`.
+
+        Args:
+            name: the task's name; the function's own when None.
+            options: see `TaskOptions`; others are kept for plugins.
+
+        Returns:
+            the task: `add_task(...)` adds a call, calling it prepares one.
+
+        Raises:
+            ConfigError: the name is taken, or an option has no usable value.
+        """
+        return self._declare(SyncTask, name, options)
+
+
+class AsyncDeclarations(Declarations):
+    """`task` in the awaitable face."""
+
+    @overload
+    def task(self, name: Callable[P, AnyGenerator]) -> AsyncTask[P, Any]: ...
+    @overload
+    def task(self, name: Callable[P, Coroutine[Any, Any, R]]) -> AsyncTask[P, R]: ...
+    @overload
+    def task(self, name: Callable[P, R]) -> AsyncTask[P, R]: ...
+    @overload
+    def task(self, name: str | None = ..., *, echo: Literal[True], **options: Any) -> AsyncEchoDecorator: ...
+    @overload
+    def task(self, name: str | None = ..., **options: Unpack[TaskKeywords]) -> AsyncDecorator: ...
+    @overload
+    def task(self, name: str | None = ..., **options: Any) -> AsyncDecorator: ...
+    def task(self, name: Any = None, **options: Any) -> Any:
+        """Like `SyncDeclarations.task`."""
+        return self._declare(AsyncTask, name, options)
+
+
+class SyncRouter(SyncDeclarations):
+    """Tasks declared apart from an application, until `app.include_router(router)`."""
+
+    def __init__(self) -> None:
+        super().__init__(Home())
+
+
+class AsyncRouter(AsyncDeclarations):
+    """Like `SyncRouter`, for `qtasks.asyncio`."""
+
+    def __init__(self) -> None:
+        super().__init__(Home())
+
+
+def include(registry: TaskRegistry, runtime: Runtime, router: Declarations) -> None:
+    """Take the tasks of a router into an application.
+
+    Raises:
+        ConfigError: a name is taken.
+    """
+    for definition in router.tasks:
+        registry.add(definition)
+    router.home.settle(runtime)
+
+
+# Tasks that belong to whichever application there is: `shared_task`.
+
+_shared: list[tuple[TaskDefinition, Home]] = []
+_applications: weakref.WeakSet[Runtime] = weakref.WeakSet()
+
+
+def join_shared(runtime: Runtime) -> None:
+    """Make an application known to `shared_task`: it gets the tasks declared so far, and later ones."""
+    for definition, home in _shared:
+        runtime.registry.add(definition)
+        home.settle(runtime)
+    _applications.add(runtime)
+
+
+def shared_task(name: Any = None, *, awaiting: bool | None = None, **options: Any) -> Any:
+    """Make a task of a function for every application of the process, made before or after.
+
+    Args:
+        name: the task's name; the function's own when None.
+        awaiting: True gives a task of the awaitable face, False of the blocking one; None goes by the
+            function: awaitable for an `async def`.
+        options: as for `app.task`.
+
+    Returns:
+        the task; its calls go to the application made last.
+
+    Raises:
+        ConfigError: an application has a task of that name already.
+    """
+
+    def declare(function: Callable[..., Any]) -> RegisteredTask[Any, Any]:
+        definition = define(function, None if callable(name) else name, TaskOptions.build(**options))
+        home = Home()
+        for runtime in _applications:
+            runtime.registry.add(definition)
+            home.settle(runtime)
+        _shared.append((definition, home))
+        awaitable = not definition.in_thread if awaiting is None else awaiting
+        return (AsyncTask if awaitable else SyncTask)(definition, home)
+
+    return declare(name) if callable(name) else declare

@@ -1,0 +1,214 @@
+"""What one application is made of, for everything below it: components, registry, hooks, settings.
+
+The application builds one `Runtime`; producers, executors, workers and the handles that users hold
+share it. It also knows how a coroutine of the one code base is run for a blocking caller.
+"""
+
+from __future__ import annotations
+
+import logging
+import sys
+from collections.abc import Callable, Coroutine, Sequence
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+
+import attrs
+
+from qtasks.config import QueueConfig
+from qtasks.errors import ConfigError, WouldSuspendError
+from qtasks.hooks import HookRegistry
+from qtasks.options import CallOptions
+from qtasks.ports import Broker, GlobalConfig, Storage
+from qtasks.registry import TaskDefinition, TaskRegistry
+from qtasks.types import SYSTEM_CLOCK, Clock
+
+if TYPE_CHECKING:
+    from qtasks.result import Task
+
+T = TypeVar("T")
+
+log = logging.getLogger("qtasks")
+
+PRODUCER_HOOKS = frozenset(
+    {
+        "qtasks_add_task_before_broker",
+        "qtasks_add_task_after_broker",
+        "qtasks_get",
+        "broker_add_before",
+        "broker_add_after",
+        "broker_get",
+        "storage_add",
+        "storage_get",
+        "storage_get_all",
+    }
+)
+"""Hooks that fire in a producer's call; where one of them is asynchronous, a blocking caller needs the bridge."""
+
+
+@attrs.define(eq=False)
+class Link:
+    """Broker, storage and global config as one face sees them: all awaitable, or all blocking."""
+
+    broker: Broker
+    storage: Storage
+    global_config: GlobalConfig
+    shared: bool
+    opened: bool = False
+
+    async def open(self) -> None:
+        """Open all three, once; says in the log where tasks go."""
+        if self.opened:
+            return
+        await self.broker.open()
+        await self.storage.open()
+        await self.global_config.open()
+        self.opened = True
+        log.info("Tasks are kept in %s", self.broker.url)
+
+    async def close(self) -> None:
+        """Close all three; the next use opens them again."""
+        self.opened = False
+        for component in (self.global_config, self.storage, self.broker):
+            await component.close()
+
+    def blocking(self) -> Link | None:
+        """The same for the blocking face; None where a component has no blocking view."""
+        views = (self.broker.blocking(), self.storage.blocking(), self.global_config.blocking())
+        if views[0] is None or views[1] is None or views[2] is None:
+            return None
+        return Link(views[0], views[1], views[2], self.shared)
+
+
+Make = Callable[[Link], Coroutine[Any, Any, T]]
+"""A call of the one code base, waiting for the link it shall use."""
+
+
+class Sends(Protocol):
+    """The producer, as the handles below it see it."""
+
+    async def send(self, link: Link, calls: Sequence[Call]) -> list[Task[Any]]:
+        """Publish calls in one round trip."""
+
+
+@attrs.frozen(eq=False)
+class Call:
+    """One call that a producer is asked to publish.
+
+    Args:
+        name: the task's name.
+        args: its positional arguments.
+        kwargs: its keyword arguments.
+        options: what the call says beside them.
+        definition: the task, where it is registered in this process.
+    """
+
+    name: str
+    args: tuple[Any, ...]
+    kwargs: dict[str, Any]
+    options: CallOptions
+    definition: TaskDefinition | None = None
+
+
+@attrs.define(eq=False)
+class Runtime:
+    """One application's parts.
+
+    Args:
+        name: the namespace.
+        config: its settings.
+        registry: its tasks.
+        hooks: its plugins.
+        link: the components, awaitable.
+        bridge: runs a call on the background loop, for callers that cannot be driven; from `app`.
+        producer: set by `app`.
+        clock: the clocks.
+    """
+
+    name: str
+    config: QueueConfig
+    registry: TaskRegistry
+    hooks: HookRegistry
+    link: Link
+    bridge: Callable[[Make[Any]], Any]
+    app: Any
+    clock: Clock = SYSTEM_CLOCK
+    producer: Sends = attrs.field(init=False)
+    _blocking: Link | None = attrs.field(init=False, default=None)
+    _warned: set[str] = attrs.field(init=False, factory=set)
+
+    def blocking_link(self) -> Link | None:
+        """The link of the blocking face; None where one of the components has no such view."""
+        if self._blocking is None:
+            self._blocking = self.link.blocking()
+        return self._blocking
+
+    def run_blocking(self, make: Make[T], what: str = "") -> T:
+        """Run a call to its end in the calling thread.
+
+        Its coroutine is driven over the blocking link. Where a component has none, or a plugin has an
+        asynchronous hook, the background loop serves instead.
+
+        Args:
+            make: the call.
+            what: the task's name, for the warning that a running event loop is blocked (once per name).
+        """
+        asyncio = sys.modules.get("asyncio")
+        if asyncio is not None and asyncio._get_running_loop() is not None and what not in self._warned:
+            self._warned.add(what)
+            log.warning("A blocking call (%s) holds up a running event loop; use qtasks.asyncio there.", what or "read")
+        async_hooks = self.hooks.dispatch.async_hooks
+        link = None if async_hooks and async_hooks & PRODUCER_HOOKS else self.blocking_link()
+        if link is None:
+            result: T = self.bridge(make)
+            return result
+        if not link.opened:
+            drive(link.open())
+        return drive(make(link))
+
+    async def run_async(self, make: Make[T]) -> T:
+        """Run a call on the caller's event loop."""
+        if not self.link.opened:
+            await self.link.open()
+        return await make(self.link)
+
+
+def drive(coroutine: Coroutine[Any, Any, T]) -> T:
+    """Run a coroutine that never suspends.
+
+    Raises:
+        WouldSuspendError: it did; it was closed.
+    """
+    try:
+        coroutine.send(None)
+    except StopIteration as end:
+        value: T = end.value
+        return value
+    name = getattr(coroutine, "__qualname__", repr(coroutine))
+    coroutine.close()
+    raise WouldSuspendError(
+        f"{name} waited for an event loop while it was driven by a blocking caller.",
+        "Use `from qtasks.asyncio import QueueTasks`, or make the hook or component that it awaits blocking.",
+    )
+
+
+class Home:
+    """Where a task belongs: filled at once by an application, later by `include_router`."""
+
+    def __init__(self, runtime: Runtime | None = None) -> None:
+        self._runtime = runtime
+
+    def settle(self, runtime: Runtime) -> None:
+        """Tell it the application. The last one told is the one that calls go to."""
+        self._runtime = runtime
+
+    @property
+    def runtime(self) -> Runtime:
+        """The application's parts.
+
+        Raises:
+            ConfigError: no application has included the router yet.
+        """
+        if self._runtime is None:
+            raise ConfigError(
+                "This task belongs to a router that no application has included.", "Call app.include_router(router)."
+            )
+        return self._runtime

@@ -1,0 +1,211 @@
+"""What `@app.task` makes of a function: typed task objects and prepared calls, for both faces.
+
+`SyncTask` blocks, `AsyncTask` is awaited; both only collect what the producer needs. A task keeps the
+types of its function's parameters and result (checked by `tests/typing/`).
+"""
+
+from __future__ import annotations
+
+from typing import Any, Generic, ParamSpec, TypeVar, Unpack, cast, overload
+
+from qtasks.options import NO_OPTIONS, CallKeywords, CallOptions
+from qtasks.registry import TaskDefinition
+from qtasks.result import Task
+from qtasks.runtime import Call, Home, Link
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+def call_options(priority: int | None, timeout: float | None) -> CallOptions:
+    """The options that a call gives among its arguments."""
+    if priority is None and timeout is None:
+        return NO_OPTIONS
+    return CallOptions(priority=priority, timeout=timeout)
+
+
+async def send_one(home: Home, link: Link, call: Call) -> Task[Any] | None:
+    """Publish one call; with a timeout wait for its end. What both faces run."""
+    (task,) = await home.runtime.producer.send(link, [call])
+    if call.options.timeout is None:
+        return task
+    return await task.wait(link, call.options.timeout)
+
+
+class PreparedCall(Generic[R]):
+    """A call that was not added yet: give it to `app.add_tasks([...])`, or call `add_task()`."""
+
+    def __init__(self, home: Home, call: Call) -> None:
+        self.home = home
+        self.call = call
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self.call.name}>"
+
+
+class SyncCall(PreparedCall[R]):
+    """A prepared call of the blocking face."""
+
+    def add_task(self) -> Task[R]:
+        """Add it; with a timeout among its options wait for its end (then None when time is up).
+
+        Raises:
+            BackendError: the broker did not take it.
+            EncodeError: an argument cannot travel.
+        """
+        task = self.home.runtime.run_blocking(lambda link: send_one(self.home, link, self.call), self.call.name)
+        return cast("Task[R]", task)
+
+
+class AsyncCall(PreparedCall[R]):
+    """A prepared call of the awaitable face."""
+
+    async def add_task(self) -> Task[R]:
+        """Like `SyncCall.add_task`, awaited."""
+        task = await self.home.runtime.run_async(lambda link: send_one(self.home, link, self.call))
+        return cast("Task[R]", task)
+
+
+class SyncOptioned(Generic[P, R]):
+    """What `task.options(...)` gives: call it with the task's own arguments."""
+
+    def __init__(self, task: SyncTask[P, R], options: CallOptions) -> None:
+        self._task = task
+        self._options = options
+
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> SyncCall[R]:
+        """Prepare a call."""
+        return SyncCall(self._task.home, self._task.call(args, kwargs, self._options))
+
+    def add_task(self, *args: P.args, **kwargs: P.kwargs) -> Task[R]:
+        """Prepare a call and add it."""
+        return self(*args, **kwargs).add_task()
+
+
+class AsyncOptioned(Generic[P, R]):
+    """What `task.options(...)` gives: call it with the task's own arguments."""
+
+    def __init__(self, task: AsyncTask[P, R], options: CallOptions) -> None:
+        self._task = task
+        self._options = options
+
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> AsyncCall[R]:
+        """Prepare a call."""
+        return AsyncCall(self._task.home, self._task.call(args, kwargs, self._options))
+
+    async def add_task(self, *args: P.args, **kwargs: P.kwargs) -> Task[R]:
+        """Prepare a call and add it."""
+        return await self(*args, **kwargs).add_task()
+
+
+class RegisteredTask(Generic[P, R]):
+    """What the two faces have in common: the definition and where it belongs."""
+
+    def __init__(self, definition: TaskDefinition, home: Home) -> None:
+        self.definition = definition
+        self.home = home
+        self.__name__ = definition.name
+        self.__doc__ = getattr(definition.function, "__doc__", None)
+        self.__wrapped__ = definition.function
+
+    @property
+    def task_name(self) -> str:
+        """The name it is registered under."""
+        return self.definition.name
+
+    def call(self, args: tuple[Any, ...], kwargs: dict[str, Any], options: CallOptions) -> Call:
+        """One call of this task, for the producer."""
+        return Call(self.definition.name, args, kwargs, options, self.definition)
+
+    def call_with(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Call:
+        """One call of this task whose options stand among its keyword arguments."""
+        options = call_options(kwargs.pop("priority", None), kwargs.pop("timeout", None))
+        return self.call(args, kwargs, options)
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self.definition.name}>"
+
+
+class SyncTask(RegisteredTask[P, R]):
+    """A task of the blocking face."""
+
+    @overload
+    def add_task(self, *args: P.args, **kwargs: P.kwargs) -> Task[R]: ...
+    @overload
+    def add_task(
+        self, *args: Any, timeout: float, priority: int | None = ..., **kwargs: Any
+    ) -> Task[R] | None: ...
+    @overload
+    def add_task(self, *args: Any, priority: int, **kwargs: Any) -> Task[R]: ...
+    def add_task(self, *args: Any, **kwargs: Any) -> Any:
+        """Add a call of this task.
+
+        Args:
+            args: its arguments.
+            priority: lower runs first; None takes the task's own.
+            timeout: wait so many seconds for its end.
+            kwargs: its keyword arguments. One named `priority` or `timeout` goes through `options`.
+
+        Returns:
+            the handle; with a timeout the ended task, or None when time is up.
+
+        Raises:
+            BackendError: the broker did not take it; nothing was added, or repeating adds it once more.
+            EncodeError: an argument cannot travel; the message holds its path.
+        """
+        call = self.call_with(args, kwargs)
+        return self.home.runtime.run_blocking(lambda link: send_one(self.home, link, call), self.task_name)
+
+    @overload
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> SyncCall[R]: ...
+    @overload
+    def __call__(
+        self, *args: Any, priority: int | None = ..., timeout: float | None = ..., **kwargs: Any
+    ) -> SyncCall[R]: ...
+    def __call__(self, *args: Any, **kwargs: Any) -> SyncCall[R]:
+        """Prepare a call; `priority=` and `timeout=` are options of the call."""
+        return SyncCall(self.home, self.call_with(args, kwargs))
+
+    def options(self, **options: Unpack[CallKeywords]) -> SyncOptioned[P, R]:
+        """Say more about a call; see `CallOptions` for units and defaults.
+
+        Raises:
+            ConfigError: an option has no usable value.
+        """
+        return SyncOptioned(self, CallOptions(**options))
+
+
+class AsyncTask(RegisteredTask[P, R]):
+    """A task of the awaitable face; see `SyncTask` for arguments and errors."""
+
+    @overload
+    async def add_task(self, *args: P.args, **kwargs: P.kwargs) -> Task[R]: ...
+    @overload
+    async def add_task(
+        self, *args: Any, timeout: float, priority: int | None = ..., **kwargs: Any
+    ) -> Task[R] | None: ...
+    @overload
+    async def add_task(self, *args: Any, priority: int, **kwargs: Any) -> Task[R]: ...
+    async def add_task(self, *args: Any, **kwargs: Any) -> Any:
+        """Like `SyncTask.add_task`, awaited."""
+        call = self.call_with(args, kwargs)
+        return await self.home.runtime.run_async(lambda link: send_one(self.home, link, call))
+
+    @overload
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> AsyncCall[R]: ...
+    @overload
+    def __call__(
+        self, *args: Any, priority: int | None = ..., timeout: float | None = ..., **kwargs: Any
+    ) -> AsyncCall[R]: ...
+    def __call__(self, *args: Any, **kwargs: Any) -> AsyncCall[R]:
+        """Prepare a call; `priority=` and `timeout=` are options of the call."""
+        return AsyncCall(self.home, self.call_with(args, kwargs))
+
+    def options(self, **options: Unpack[CallKeywords]) -> AsyncOptioned[P, R]:
+        """Say more about a call; see `CallOptions` for units and defaults.
+
+        Raises:
+            ConfigError: an option has no usable value.
+        """
+        return AsyncOptioned(self, CallOptions(**options))
+

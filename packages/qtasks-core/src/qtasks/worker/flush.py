@@ -1,0 +1,191 @@
+"""The way back: outcomes and stream values gather here and are written in one step per batch.
+
+While one flush is under way the next outcomes gather; an idle worker flushes at once.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import threading
+import time
+from collections import deque
+from typing import TYPE_CHECKING, Any
+
+from msgspec.structs import replace
+
+from qtasks.errors import BackendError
+from qtasks.executor.execution import Run, describe
+from qtasks.message import Outcome, StreamItem
+from qtasks.types import TaskStatus
+from qtasks.worker.backoff import Backoff
+
+if TYPE_CHECKING:
+    from qtasks.worker.worker import Worker
+
+RECENT_S = 0.02
+"""Over how long finished runs are counted for the prefetch, seconds."""
+
+BATCH = 1000
+"""How many outcomes one flush carries at most."""
+
+log = logging.getLogger("qtasks.worker")
+
+
+class Flusher:
+    """Writes outcomes until it is told to stop and nothing is left."""
+
+    def __init__(self, worker: Worker) -> None:
+        self._worker = worker
+        self._outcomes: list[tuple[Run | None, Outcome]] = []
+        self._items: list[StreamItem] = []
+        self._flushing: list[tuple[Run | None, Outcome]] = []
+        self._wake = asyncio.Event()
+        self._lock = asyncio.Lock()
+        self._rung = False
+        self._recent: deque[tuple[float, int]] = deque()
+        self._loop = asyncio.get_running_loop()
+        self._loop_thread = threading.get_ident()
+
+    @property
+    def pending(self) -> int:
+        """Outcomes that are not written yet."""
+        return len(self._outcomes) + len(self._flushing)
+
+    def add(self, run: Run | None, outcome: Outcome) -> None:
+        """Take an outcome. Callable from slot threads; one wake-up serves all until the next flush."""
+        self._outcomes.append((run, outcome))
+        self._ring()
+
+    def emit(self, item: StreamItem) -> None:
+        """Take a stream value. Callable from slot threads."""
+        self._items.append(item)
+        self._ring()
+
+    def _ring(self) -> None:
+        if threading.get_ident() == self._loop_thread:
+            self._wake.set()
+        elif not self._rung:
+            self._rung = True
+            self._loop.call_soon_threadsafe(self._wake.set)
+
+    def recent(self) -> int:
+        """How many runs were finished in the last 20 ms."""
+        horizon = time.monotonic() - RECENT_S
+        while self._recent and self._recent[0][0] < horizon:
+            self._recent.popleft()
+        return sum(count for _, count in self._recent)
+
+    async def run(self) -> None:
+        """Flush whenever there is something, until cancelled."""
+        while True:
+            await self._wake.wait()
+            await self.flush()
+
+    async def flush(self) -> None:
+        """Write what has gathered; returns when it is written or was found to be no longer ours."""
+        async with self._lock:
+            self._wake.clear()
+            self._rung = False
+            while self._outcomes or self._items:
+                self._flushing, self._outcomes = self._outcomes[:BATCH], self._outcomes[BATCH:]
+                items, self._items = self._items, []
+                await self._write(items)
+                self._recent.append((time.monotonic(), len(self._flushing)))
+                self._flushing = []
+                self._worker.room.set()
+
+    async def _write(self, items: list[StreamItem]) -> None:
+        worker = self._worker
+        batch = [(run, outcome) for run, outcome in self._flushing if worker.owns(outcome.delivery)]
+        worker.refused += len(self._flushing) - len(batch)
+        hooks = worker.runtime.hooks.dispatch
+        if (
+            hooks.storage_update
+            or hooks.broker_update
+            or hooks.worker_remove_finished_task
+            or hooks.broker_remove_finished_task
+        ):
+            batch = [(run, await self._before(run, outcome)) for run, outcome in batch]
+        outcomes = [outcome for _, outcome in batch]
+        refused = await self._finish(outcomes, [item for item in items if worker.owns(item.delivery)])
+        worker.refused += len(refused)
+        for run, outcome in batch:
+            worker.forget(run, outcome)
+        if hooks.storage_remove_finished_task or hooks.worker_execute_after:
+            for run, outcome in batch:
+                await self._after(run, outcome)
+
+    async def _finish(self, outcomes: list[Outcome], items: list[StreamItem]) -> list[str]:
+        """Write a batch; what fails is tried again until it is written or the lease is lost."""
+        if not outcomes and not items:
+            return []
+        worker = self._worker
+        backoff = Backoff()
+        while worker.lease.held():
+            try:
+                if not worker.link.shared:
+                    await worker.link.storage.finish(outcomes, items)
+                return await worker.link.broker.finish(worker.lease.owner, outcomes, items)
+            except BackendError as error:
+                worker.in_doubt = True
+                backoff.note(log, "Results could not be written", error)
+                await backoff.sleep()
+            except Exception as error:  # noqa: BLE001 - one bad outcome must not stop the others
+                if len(outcomes) <= 1:
+                    return await self._bury(outcomes, error)
+                log.exception("A batch of outcomes was refused by the backend; writing them one by one.")
+                refused: list[str] = []
+                for outcome in outcomes:
+                    mine = [item for item in items if item.delivery is outcome.delivery]
+                    refused += await self._finish([outcome], mine)
+                return refused
+        return [outcome.delivery.id for outcome in outcomes]
+
+    async def _bury(self, outcomes: list[Outcome], error: Exception) -> list[str]:
+        """Write the error in the place of an outcome that the backend cannot take."""
+        log.exception("An outcome cannot be written; its task ends as an error.")
+        for outcome in outcomes:
+            plain = replace(outcome, status=TaskStatus.ERROR, result=None, error=describe(error))
+            try:
+                return await self._worker.link.broker.finish(self._worker.lease.owner, [plain])
+            except Exception:
+                log.exception("Task %s keeps its delivery until the lease ends.", outcome.delivery.id)
+        return []
+
+    async def _before(self, run: Run | None, outcome: Outcome) -> Outcome:
+        """The hooks before the flush, in the order of `docs/reference/hooks.md`."""
+        hooks, link = self._worker.runtime.hooks.dispatch, self._worker.link
+        definition, message = (None, None) if run is None else (run.plan.definition, run.message)
+        try:
+            for hook, component in (
+                (hooks.storage_update, {"storage": link.storage}),
+                (hooks.broker_update, {"broker": link.broker}),
+            ):
+                if hook is not None:
+                    fields = {name: getattr(outcome, name) for name in ("status", "result", "error", "due", "keep_s")}
+                    outcome = replace(outcome, **await hook(**component, kw=fields))
+            if hooks.worker_remove_finished_task is not None:
+                values: dict[str, Any] = await hooks.worker_remove_finished_task(
+                    worker=self._worker, broker=link.broker, task_func=definition, task_broker=message, model=outcome
+                )
+                outcome = values["model"]
+            if hooks.broker_remove_finished_task is not None:
+                outcome = await hooks.broker_remove_finished_task(
+                    broker=link.broker, storage=link.storage, model=outcome
+                )
+        except Exception as error:  # noqa: BLE001 - a plugin that raises fails the task, not the worker
+            return replace(outcome, status=TaskStatus.ERROR, result=None, error=describe(error))
+        return outcome
+
+    async def _after(self, run: Run | None, outcome: Outcome) -> None:
+        hooks = self._worker.runtime.hooks.dispatch
+        definition, message = (None, None) if run is None else (run.plan.definition, run.message)
+        if hooks.storage_remove_finished_task is not None:
+            await hooks.storage_remove_finished_task(
+                storage=self._worker.link.storage, task_broker=message, model=outcome
+            )
+        if hooks.worker_execute_after is not None:
+            await hooks.worker_execute_after(
+                worker=self._worker, task_func=definition, task_broker=message, model=outcome
+            )

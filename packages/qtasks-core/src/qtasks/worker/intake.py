@@ -1,0 +1,225 @@
+"""The way in: takes deliveries in batches, decodes them one by one, and gives them to the slots.
+
+Whatever one message does, the taking goes on. Prefetch is the free slots, plus for short tasks what the
+worker finished in the last 20 ms; what has not started within 100 ms is handed back, uncounted.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import datetime as dt
+import logging
+import time
+from collections import deque
+from typing import TYPE_CHECKING, Any
+from uuid import UUID
+
+from msgspec.structs import replace
+
+from qtasks.codec import decode_message
+from qtasks.errors import BackendError, MalformedMessageError, NewerMessageError, PluginError
+from qtasks.executor.execution import Run, describe
+from qtasks.executor.plan import Plan, make_plan
+from qtasks.message import Delivery, ErrorInfo, Outcome, TaskMessage
+from qtasks.types import US_PER_S, TaskStatus
+from qtasks.worker.backoff import Backoff
+
+if TYPE_CHECKING:
+    from qtasks.worker.worker import Worker
+
+WAIT_S = 5.0
+"""How long one call of `take` waits for something to do."""
+
+STALE_S = 0.1
+"""What was prefetched and has not started for so long is handed back."""
+
+HASTY_S, HASTY_LIMIT = 0.01, 20
+"""A worker that got nothing so often in a row, each time within so many seconds, takes a breath."""
+
+MAX_EXTRA = 1000
+MAX_EXTRA_BYTES = 16 * 1024 * 1024
+"""Bounds of the prefetch beyond the free slots."""
+
+PARK_FIRST_S, PARK_CAP_S, PARK_END_S = 10.0, 300.0, 86_400.0
+"""Unknown tasks wait for a newer worker: 10 s doubling to 5 min, dead after a day."""
+
+log = logging.getLogger("qtasks.worker")
+
+
+class Intake:
+    """Keeps the slots of one worker supplied."""
+
+    def __init__(self, worker: Worker) -> None:
+        self._worker = worker
+        self._plans: dict[str, Plan] = {}
+        self._suspects: deque[Run] = deque()
+        self._wary = False
+        self._mean_bytes = 256.0
+
+    async def run(self) -> None:
+        """Take until the worker stops; with `burst`, until nothing is left."""
+        worker = self._worker
+        backoff = Backoff()
+        hasty = 0
+        while not worker.stopping:
+            room = self._room()
+            if room <= 0:
+                await self._wait_for_room()
+                continue
+            in_hand = [delivery.id for delivery in worker.in_hand.values()] if worker.in_doubt else None
+            asked = time.monotonic()
+            try:
+                deliveries = await worker.link.broker.take(
+                    worker.lease.owner, worker.queues, room, 0 if worker.burst else WAIT_S, in_hand
+                )
+            except BackendError as error:
+                worker.in_doubt = True
+                backoff.note(log, "Tasks could not be taken", error)
+                await backoff.sleep()
+                continue
+            backoff.reset()
+            if in_hand is not None:
+                worker.in_doubt = False
+            worker.last_take = time.monotonic()
+            if deliveries:
+                await self._accept_all(deliveries)
+            elif worker.burst and not worker.in_hand:
+                return
+            elif worker.burst:
+                await self._wait_for_room()
+            hasty = hasty + 1 if not deliveries and worker.last_take - asked < HASTY_S else 0
+            if hasty > HASTY_LIMIT:  # the lease is lost, or something wakes us for nothing
+                await asyncio.sleep(STALE_S)
+
+    def _room(self) -> int:
+        """How many deliveries to take now; 0 while the queue before the slots is well filled."""
+        worker = self._worker
+        busy = len(worker.in_hand) - worker.flusher.pending
+        if self._suspects or not worker.lease.held():
+            return 0
+        if self._wary:
+            return 0 if busy else 1
+        extra = min(worker.flusher.recent(), MAX_EXTRA, int(MAX_EXTRA_BYTES / self._mean_bytes))
+        capacity = worker.concurrency + extra
+        room = capacity - busy
+        return room if room * 2 >= capacity or not worker.waiting else 0
+
+    async def _wait_for_room(self) -> None:
+        worker = self._worker
+        worker.room.clear()
+        if self._suspects and len(worker.in_hand) == worker.flusher.pending + len(self._suspects):
+            worker.start(self._suspects.popleft())
+        try:
+            async with asyncio.timeout(STALE_S / 2):
+                await worker.room.wait()
+        except TimeoutError:
+            self._return_stale()
+
+    def _return_stale(self) -> None:
+        """Hand back what was prefetched and could be run elsewhere meanwhile."""
+        horizon = time.monotonic() - STALE_S
+        for slots in (self._worker.coroutines, self._worker.threads):
+            while slots.waiting and slots.waiting[-1].taken < horizon:
+                try:
+                    run = slots.waiting.pop()
+                except IndexError:  # a slot thread was faster
+                    break
+                self._worker.hand_back(run)
+
+    async def _accept_all(self, deliveries: list[Delivery]) -> None:
+        for delivery in deliveries:
+            self._worker.in_hand[delivery.receipt] = delivery
+            self._mean_bytes += (len(delivery.payload) - self._mean_bytes) / 64
+        suspects = 0
+        for delivery in deliveries:
+            run = await self._accept(delivery)
+            if run is None:
+                continue
+            if not delivery.crashes:
+                self._worker.start(run)
+            elif suspects:
+                self._worker.hand_back(run)
+            else:
+                suspects += 1
+                self._suspects.append(run)
+        self._wary = bool(suspects)
+        await asyncio.sleep(0)  # the slots go first,
+        if self._worker.flusher.pending:  # and what they have finished already goes out before the next take
+            await self._worker.flusher.flush()
+
+    async def _accept(self, delivery: Delivery) -> Run | None:
+        """Decode one delivery; None when it has its outcome already."""
+        worker = self._worker
+        try:
+            message = decode_message(delivery.payload, limit=worker.runtime.config.max_payload_bytes)
+            if message.id != delivery.id:
+                raise MalformedMessageError(f"the envelope's id {message.id} is not the queue's {delivery.id}")
+            plan = self._plan(message)
+            if plan is None:
+                self._park(delivery, message.enqueued, message.due, f"task {message.task!r} is unknown here")
+                return None
+            if worker.intake_hooks:
+                message = await self._hooks(delivery, message)
+        except NewerMessageError as error:
+            self._park(delivery, error.enqueued, 0, str(error))
+        except MalformedMessageError as error:
+            self._end(delivery, TaskStatus.DEAD, ErrorInfo("malformed", str(error)))
+        except Exception as error:  # noqa: BLE001 - a plugin that raises fails the task, not the worker
+            self._end(delivery, TaskStatus.ERROR, describe(error))
+        else:
+            return Run(delivery, message, plan, worker)
+        return None
+
+    def _plan(self, message: TaskMessage) -> Plan | None:
+        plan = self._plans.get(message.task)
+        if plan is None:
+            definition = self._worker.runtime.registry.find(message.task)
+            if definition is None:
+                return None
+            plan = self._plans[message.task] = make_plan(definition, self._worker.runtime)
+        return plan
+
+    def _park(self, delivery: Delivery, enqueued: int, due: int, why: str) -> None:
+        """Put back what a newer worker may know; the wait grows with the age, so nothing has to be counted."""
+        now = self._worker.runtime.clock.wall_us()
+        age_s = (now - max(enqueued, due)) / US_PER_S
+        if age_s > PARK_END_S:
+            self._end(delivery, TaskStatus.DEAD, ErrorInfo("unknown", f"{why}, for a day"))
+            return
+        log.warning("Parked %s: %s.", delivery.id, why)
+        wait_s = min(max(age_s, PARK_FIRST_S), PARK_CAP_S)
+        self._worker.flusher.add(None, Outcome(delivery, TaskStatus.NEW, due=now + round(wait_s * US_PER_S)))
+
+    def _end(self, delivery: Delivery, status: TaskStatus, error: ErrorInfo) -> None:
+        log.error("Task %s ends as %s: %s: %s", delivery.id or "without an id", status, error.type, error.text)
+        now = self._worker.runtime.clock.wall_us()
+        keep_s = self._worker.runtime.config.failure_ttl
+        self._worker.flusher.add(
+            None, Outcome(delivery, status, error=error, finished=now, keep_s=keep_s, worker=self._worker.name)
+        )
+
+    async def _hooks(self, delivery: Delivery, message: TaskMessage) -> TaskMessage:
+        """The hooks after a take; what they return changes the copy of this run only."""
+        worker, hooks = self._worker, self._worker.runtime.hooks.dispatch
+        broker, storage = worker.link.broker, worker.link.storage
+        fields: dict[str, Any] = {
+            "task_name": message.task,
+            "uuid": UUID(message.id),
+            "priority": message.priority,
+            "args": message.args,
+            "kw": message.kwargs,
+            "created_at": dt.datetime.fromtimestamp(message.enqueued / US_PER_S, tz=dt.UTC),
+        }
+        if delivery.recovered and hooks.broker_running_older_tasks is not None:
+            await hooks.broker_running_older_tasks(broker=broker, worker=worker)
+        if delivery.recovered and hooks.storage_running_older_tasks is not None:
+            fields.update(await hooks.storage_running_older_tasks(storage=storage, worker=worker, **fields))
+        if hooks.broker_add_worker is not None:
+            fields.update(await hooks.broker_add_worker(broker=broker, worker=worker, **fields))
+        if hooks.storage_add_process is not None:
+            await hooks.storage_add_process(storage=storage, task_data=dict(fields), priority=fields["priority"])
+        if hooks.worker_add is not None:
+            fields.update(await hooks.worker_add(worker=worker, **fields))
+        if fields["uuid"] != UUID(message.id):
+            raise PluginError("A plugin changed the uuid of a task that is queued already.")
+        return replace(message, task=fields["task_name"], args=list(fields["args"]), kwargs=dict(fields["kw"]))

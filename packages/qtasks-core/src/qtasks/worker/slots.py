@@ -1,0 +1,162 @@
+"""The slots: long-lived coroutines and threads that pull runs from a queue and hand back outcomes.
+
+A coroutine that does not suspend costs neither an asyncio task nor a wake-up; a thread pulls its next
+run without asking the loop (measured: `docs/explanation/performance.md`).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import logging
+import queue
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from typing import Any
+
+from qtasks.executor.execution import Run, execute
+from qtasks.message import Outcome
+from qtasks.runtime import drive
+
+STEP_S = 0.01
+"""How long one slot may go on with runs that never suspend before the loop gets a turn."""
+
+Done = Callable[[Run, Outcome | None], None]
+
+log = logging.getLogger("qtasks.worker")
+
+
+class CoroutineSlots:
+    """Slots on the event loop: asynchronous tasks, and all whose hooks or executor have to await.
+
+    Args:
+        count: how many run at a time.
+        may_start: asked before each run; False drops it (the lease is lost).
+        done: called with each run and its outcome.
+    """
+
+    def __init__(self, count: int, may_start: Callable[[], bool], done: Done) -> None:
+        self.waiting: deque[Run] = deque()
+        self.running: set[Run] = set()
+        self._count = count
+        self._may_start = may_start
+        self._done = done
+        self._idle: list[asyncio.Future[None]] = []
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._closed = False
+        self._base = contextvars.copy_context()
+
+    def push(self, run: Run) -> None:
+        """Queue a run and wake a slot for it."""
+        self.waiting.append(run)
+        if self._idle:
+            future = self._idle.pop()
+            if not future.done():
+                future.set_result(None)
+        elif len(self._tasks) < self._count:
+            self._start_slot()
+
+    def _start_slot(self) -> None:
+        task = asyncio.get_running_loop().create_task(self._slot(), context=self._base.copy())
+        self._tasks.add(task)
+        task.add_done_callback(self._slot_ended)
+
+    def _slot_ended(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and task.exception() is not None:
+            log.error("A slot ended with an error of ours; it is replaced.", exc_info=task.exception())
+        if self.waiting and not self._closed:
+            self._start_slot()
+
+    async def _slot(self) -> None:
+        task = asyncio.current_task()
+        loop = asyncio.get_running_loop()
+        variables = len(self._base) + 1  # the current executor
+        while True:
+            turn_ends = time.monotonic() + STEP_S
+            while self.waiting:
+                run = self.waiting.popleft()
+                if self._may_start():
+                    run.leader = task
+                    self.running.add(run)
+                    try:
+                        outcome = await execute(run)
+                    finally:
+                        self.running.discard(run)
+                    self._done(run, outcome)
+                if len(contextvars.copy_context()) > variables:
+                    return  # the run has left context variables behind: the next one gets a fresh slot
+                if time.monotonic() > turn_ends:
+                    await asyncio.sleep(0)
+                    turn_ends = time.monotonic() + STEP_S
+            future: asyncio.Future[None] = loop.create_future()
+            self._idle.append(future)
+            await future
+
+    async def close(self) -> None:
+        """End the slots; whatever still runs is cancelled."""
+        self._closed = True
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+
+class ThreadSlots:
+    """Slot threads: blocking functions and generators, hooks and all.
+
+    Args:
+        count: how many run at a time; threads are started when they are needed.
+        may_start: as above.
+        done: called in the slot's thread.
+    """
+
+    def __init__(self, count: int, may_start: Callable[[], bool], done: Done) -> None:
+        self.waiting: deque[Run] = deque()
+        self.running: set[Run] = set()
+        self._count = count
+        self._may_start = may_start
+        self._done = done
+        self._bell: queue.SimpleQueue[bool] = queue.SimpleQueue()
+        self._threads: list[threading.Thread] = []
+        self._resting = 0
+        self._base = contextvars.copy_context()
+
+    def push(self, run: Run) -> None:
+        """Queue a run and ring for a thread."""
+        self.waiting.append(run)
+        rung = self._bell.qsize()
+        if rung >= self._resting and len(self._threads) < self._count:
+            thread = threading.Thread(target=self._slot, name=f"qtasks-slot-{len(self._threads)}", daemon=True)
+            self._threads.append(thread)
+            thread.start()
+        elif rung < len(self._threads):  # whoever hears a bell looks into the queue, so more are not needed
+            self._bell.put(True)
+
+    def _slot(self) -> None:
+        while True:
+            while True:
+                try:
+                    run = self.waiting.popleft()
+                except IndexError:
+                    break
+                if self._may_start():
+                    self.running.add(run)
+                    outcome = self._base.copy().run(_drive, run)
+                    self.running.discard(run)
+                    self._done(run, outcome)
+            self._resting += 1
+            goes_on = self._bell.get()
+            self._resting -= 1
+            if not goes_on:
+                return
+
+    def close(self) -> None:
+        """End the threads that rest; one that is in a blocking call ends with the process."""
+        for _ in self._threads:
+            self._bell.put(False)
+
+
+def _drive(run: Run) -> Outcome | None:
+    return drive(execute(run))

@@ -1,0 +1,296 @@
+"""`Worker`: the life of one worker process, from joining to the hand-back at its end."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import os
+import socket
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from typing import Any
+
+from qtasks.errors import BackendError, ConfigError
+from qtasks.executor.execution import Interrupt, Run
+from qtasks.message import Delivery, Outcome, StreamItem
+from qtasks.options import check_name
+from qtasks.runtime import Link, Runtime
+from qtasks.types import TaskStatus
+from qtasks.worker.counters import Counters, facts
+from qtasks.worker.flush import Flusher
+from qtasks.worker.intake import Intake
+from qtasks.worker.lease import Announce, Lease
+from qtasks.worker.slots import CoroutineSlots, ThreadSlots
+
+TICK_S = 0.5
+"""How often the worker looks at its lease and its loop."""
+
+DRAIN_STEP_S = 0.05
+"""How often a draining worker looks whether its runs have ended."""
+
+LAG_WARNING_S = 5.0
+"""A loop that made no step for so long is worth a warning that names the tasks."""
+
+INTAKE_HOOKS = (
+    "broker_add_worker",
+    "broker_running_older_tasks",
+    "storage_add_process",
+    "storage_running_older_tasks",
+    "worker_add",
+)
+
+log = logging.getLogger("qtasks.worker")
+
+
+class Worker:
+    """Runs the tasks of one application in this process.
+
+    Life cycle: made -> `run()` (joins, takes, runs, flushes) -> `stop()` from anywhere on the loop ->
+    drains -> `run()` returns. What it cannot finish in its grace goes back to the queue, uncounted.
+
+    Args:
+        runtime: the application's parts.
+        name: for people; host and process id when None.
+        concurrency: slots; the config's `max_tasks_process` when None. It bounds asynchronous and
+            blocking tasks each.
+        queues: which queues to serve; those of the registered tasks when None.
+        burst: True ends the worker when the queues are empty.
+        lease: a lease that somebody else renews.
+        announce: told of each new incarnation.
+    """
+
+    def __init__(
+        self,
+        runtime: Runtime,
+        *,
+        name: str | None = None,
+        concurrency: int | None = None,
+        queues: Sequence[str] | None = None,
+        burst: bool = False,
+        lease: Lease | None = None,
+        announce: Announce | None = None,
+    ) -> None:
+        self.runtime = runtime
+        self.link: Link = runtime.link
+        self.name = name or f"{socket.gethostname()}-{os.getpid()}"
+        self.concurrency = concurrency or runtime.config.max_tasks_process
+        if self.concurrency < 1:
+            raise ConfigError(f"concurrency: expected at least 1 slot, found {self.concurrency}.")
+        self.queues = [check_name(queue, "queue") for queue in queues or runtime.registry.queues()]
+        if not self.queues:
+            raise ConfigError("No task is registered, so there is no queue to serve.", "Add @app.task functions.")
+        self.burst = burst
+        self.lease = lease or Lease(runtime.config.lease)
+        self.stopping = False
+        self.in_doubt = False
+        self.refused = 0
+        self.lag_s = 0.0
+        self.last_take = 0.0
+        self.started = runtime.clock.wall_us()
+        self.in_hand: dict[Any, Delivery] = {}
+        self.counters = Counters()
+        self.intake_hooks = False
+        self._announce = announce or (lambda _owner, _number: None)
+        self._threads: ThreadPoolExecutor | None = None
+        self._grace_s = runtime.config.grace
+
+    # What the parts of the worker use.
+
+    @property
+    def waiting(self) -> int:
+        """Runs that wait for a slot."""
+        return len(self.coroutines.waiting) + len(self.threads.waiting)
+
+    def owns(self, delivery: Delivery) -> bool:
+        """True while a delivery is in this worker's hands."""
+        found = self.in_hand.get(delivery.receipt)
+        return found is not None and found.token == delivery.token
+
+    def start(self, run: Run) -> None:
+        """Give a run to a slot of its kind."""
+        (self.coroutines if run.plan.on_loop else self.threads).push(run)
+
+    def hand_back(self, run: Run) -> None:
+        """Put a run that has not started back into its queue."""
+        self.flusher.add(run, Outcome(run.delivery, TaskStatus.NEW, worker=self.name))
+
+    def forget(self, run: Run | None, outcome: Outcome) -> None:
+        """Note that an outcome is written."""
+        self.in_hand.pop(outcome.delivery.receipt, None)
+        if run is not None:
+            self.counters.count(run, outcome)
+
+    def emit(self, item: StreamItem) -> None:
+        """Publish a value of a generator with the next flush."""
+        self.flusher.emit(item)
+
+    async def call_in_thread(self, function: Callable[..., Any], *args: Any, **kw: Any) -> Any:
+        """Call something that blocks in a thread."""
+        if self._threads is None:
+            self._threads = ThreadPoolExecutor(self.concurrency, "qtasks-call")
+        return await self._loop.run_in_executor(self._threads, partial(function, *args, **kw))
+
+    def wait_on_loop(self, answer: Awaitable[Any]) -> Any:
+        """From a slot thread: have the loop await something, and wait for it."""
+
+        async def wait() -> Any:
+            return await answer
+
+        return asyncio.run_coroutine_threadsafe(wait(), self._loop).result()
+
+    # Its life.
+
+    def stop(self) -> None:
+        """Take nothing more, finish what runs within the grace, hand back the rest. Call it on the loop."""
+        self.stopping = True
+        self._stop.set()
+
+    def hurry(self) -> None:
+        """End the grace of a worker that is stopping: what still runs is handed back. Call it on the loop."""
+        self._grace_s = 0.0
+        self.room.set()
+
+    async def run(self) -> None:
+        """Serve until stopped, or until the queues are empty with `burst`.
+
+        Raises:
+            BackendError: the broker cannot be reached at the start.
+        """
+        self._loop = asyncio.get_running_loop()
+        self._stop = asyncio.Event()
+        self.room = asyncio.Event()
+        self.flusher = Flusher(self)
+        self.coroutines = CoroutineSlots(self.concurrency, self.lease.held, self._done)
+        self.threads = ThreadSlots(self.concurrency, self.lease.held, self._done)
+        hooks = self.runtime.hooks.dispatch
+        self.intake_hooks = any(getattr(hooks, name) is not None for name in INTAKE_HOOKS)
+        await self.link.open()
+        await self._join()
+        if hooks.worker_start is not None:
+            await hooks.worker_start(worker=self)
+        if hooks.broker_listen_start is not None:
+            await hooks.broker_listen_start(broker=self.link.broker, worker=self)
+        intake = self._loop.create_task(Intake(self).run(), name="qtasks-intake")
+        parts = [
+            self._loop.create_task(self.flusher.run(), name="qtasks-flusher"),
+            self._loop.create_task(self._tick(), name="qtasks-tick"),
+        ]
+        stopped = self._loop.create_task(self._stop.wait())
+        try:
+            done, _ = await asyncio.wait([intake, stopped, *parts], return_when=asyncio.FIRST_COMPLETED)
+            self.stopping = True
+            for part in done - {stopped}:
+                part.result()  # an error of ours ends the worker, with hand-back
+        finally:
+            stopped.cancel()
+            intake.cancel()
+            await asyncio.gather(intake, return_exceptions=True)
+            await self._drain()
+            for part in parts:
+                part.cancel()
+            await asyncio.gather(*parts, return_exceptions=True)
+            await self._leave()
+
+    def _done(self, run: Run, outcome: Outcome | None) -> None:
+        if outcome is None:
+            self.refused += 1
+        else:
+            self.flusher.add(run, outcome)
+
+    async def _join(self) -> None:
+        owner = self.lease.renew()
+        await self.link.broker.join(owner, self.name, self.lease.lease_s)
+        self._announce(owner, self.lease.number)
+
+    async def _drain(self) -> None:
+        """Hand back what has not started, let the rest finish in its grace, write everything."""
+        for slots in (self.coroutines, self.threads):
+            while slots.waiting:
+                with contextlib.suppress(IndexError):  # a slot thread was faster
+                    self.hand_back(slots.waiting.pop())
+        await self._flush_safely()
+        began = self._loop.time()
+        while self.coroutines.running or self.threads.running:
+            left = began + self._grace_s - self._loop.time()
+            if left <= 0:
+                break
+            self.room.clear()
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self.room.wait(), min(DRAIN_STEP_S, left))
+        for run in list(self.coroutines.running):
+            run.interrupt(Interrupt.DRAIN)
+        await asyncio.sleep(0)
+        await self._flush_safely()
+        await self.coroutines.close()
+        self.threads.close()
+        await self._flush_safely()
+
+    async def _flush_safely(self) -> None:
+        try:
+            await self.flusher.flush()
+        except Exception:
+            log.exception("Outcomes could not be written while stopping; their tasks run again.")
+
+    async def _leave(self) -> None:
+        hooks = self.runtime.hooks.dispatch
+        try:
+            await self._report()
+            await self.link.broker.release(self.lease.owner)
+        except BackendError as error:
+            log.warning("The tasks in hand could not be handed back; their lease ends by itself: %s", error)
+        if self._threads is not None:
+            self._threads.shutdown(wait=False, cancel_futures=True)
+        if hooks.worker_stop is not None:
+            await hooks.worker_stop(worker=self)
+
+    # Twice a second.
+
+    async def _tick(self) -> None:
+        next_beat = 0.0
+        while True:
+            before = time.monotonic()
+            await asyncio.sleep(TICK_S)
+            now = time.monotonic()
+            self.lag_s = max(0.0, now - before - TICK_S)
+            if self.lag_s > LAG_WARNING_S:
+                names = ", ".join(sorted({run.message.task for run in self.coroutines.running})) or "an ended task"
+                log.warning("The event loop made no step for %.1f s while these ran: %s", self.lag_s, names)
+            try:
+                if not self.lease.held():
+                    await self._fence()
+                if now >= next_beat:
+                    next_beat = now + self.lease.lease_s / 3
+                    await self._cancel_requested()
+                    await self._report()
+            except BackendError as error:
+                log.warning("The broker does not answer: %s", error)
+
+    async def _fence(self) -> None:
+        """The lease is lost: nothing of this incarnation is written any more; begin a new one."""
+        log.warning("Worker %s lost its lease; its tasks run elsewhere. It goes on as a new incarnation.", self.name)
+        self.refused += len(self.in_hand)
+        self.in_hand.clear()
+        self.coroutines.waiting.clear()
+        self.threads.waiting.clear()
+        for run in list(self.coroutines.running):
+            run.interrupt(Interrupt.FENCE)
+        await self._join()
+        self.room.set()
+
+    async def _cancel_requested(self) -> None:
+        requests = await self.link.broker.cancel_requests(self.lease.owner)
+        for run in list(self.coroutines.running) if requests else ():
+            if run.message.id in requests:
+                run.reason = requests[run.message.id]
+                run.interrupt(Interrupt.CANCEL)
+
+    async def _report(self) -> None:
+        counts = self.counters.drain()
+        try:
+            await self.link.storage.report(facts(self), counts)
+        except BackendError:
+            self.counters.put_back(counts)
+            raise
