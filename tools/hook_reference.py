@@ -27,6 +27,7 @@ point names has `QTASKS_PLUGIN_API = {PLUGIN_API_VERSION}`.
   `@hookimpl(trylast=True)` move an implementation to the ends.
 - `trigger_names=["-"]` registers a plugin for the hooks that end in `_start` or `_stop` only; `component="worker"` for
   those that begin with `worker_` or `task_executor_`.
+- An answer that replaces several values is a dict; its type, such as `Arguments`, is in `qtasks.hooks.specs`.
 - What is misspelt, not marked, or asks for what is not there is refused when it is registered.
 - An exception of QTasks itself, such as `TaskCancelError`, passes through hooks as it is; any other becomes a
   `PluginError` that names plugin and hook, except in `around`, where it is the error of the task.
@@ -104,9 +105,9 @@ def answer(spec: HookSpec) -> str:
         return "the result"
     if not spec.returns:
         return "-"
-    if not spec.keyed:
+    if spec.answer is None:
         return f"a new `{next(iter(spec.returns))}`"
-    return "a dict with any of " + ", ".join(f"`{key}`" for key in spec.returns)
+    return f"`{spec.answer.__name__}`: any of " + ", ".join(f"`{key}`" for key in spec.returns)
 
 
 def words() -> Iterator[str]:

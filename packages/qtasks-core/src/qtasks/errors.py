@@ -143,7 +143,8 @@ class TaskFailed(QTasksError):  # noqa: N818 - the name users know
     """
 
     def __init__(self, status: str, type_name: str, text: str, traceback: str = "") -> None:
-        super().__init__(f"task ended with status {status}: {type_name}: {text}" if type_name else f"task ended with status {status}")
+        reason = f": {type_name}: {text}" if type_name else ""
+        super().__init__(f"task ended with status {status}{reason}")
         self.status = status
         self.type_name = type_name
         self.text = text

@@ -57,7 +57,9 @@ def check_name(value: str, what: str) -> str:
         ConfigError: it is not.
     """
     if not isinstance(value, str) or not NAME.fullmatch(value):
-        raise ConfigError(f"{what}: {value!r} is not a name. Use 1 to 128 of A-Z, a-z, 0-9, underscore, dot and hyphen.")
+        raise ConfigError(
+            f"{what}: {value!r} is not a name.", "Use 1 to 128 of A-Z, a-z, 0-9, underscore, dot and hyphen."
+        )
     return value
 
 
@@ -77,7 +79,6 @@ def _to_seconds(value: float | str | dt.timedelta | None) -> float | None:
 
 def _to_tuple(values: Iterable[Any] | None) -> tuple[Any, ...]:
     return () if values is None else tuple(values)
-
 
 
 @attrs.frozen(kw_only=True)

@@ -42,9 +42,10 @@ class Producer:
         hooks = self._runtime.hooks.dispatch
         limit = self._runtime.config.max_payload_bytes
         envelopes: list[Envelope] = []
-        for call in calls:
+        for asked in calls:
+            call = asked
             if hooks.qtasks_add_task_before_broker is not None:
-                call = await self._before_broker(link, call)
+                call = await self._before_broker(link, asked)
             message = self._message(link, call)
             if hooks.broker_add_before is not None:
                 message = await hooks.broker_add_before(broker=link.broker, storage=link.storage, model=message)
@@ -93,7 +94,7 @@ class Producer:
         if link.shared:
             return await link.broker.publish(envelopes)
         known = await link.storage.add(envelopes)
-        fresh = [envelope for envelope, known_id in zip(envelopes, known, strict=True) if envelope.message.id == known_id]
+        fresh = [envelope for envelope, as_id in zip(envelopes, known, strict=True) if envelope.message.id == as_id]
         try:
             await link.broker.publish(fresh)
         except BackendError:

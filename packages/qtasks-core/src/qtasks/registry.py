@@ -56,7 +56,9 @@ def define(function: AnyFunction, name: str | None, options: TaskOptions) -> Tas
         ConfigError: it is no function, the name is empty, or an option does not fit its kind.
     """
     if not callable(function) or inspect.isclass(function):
-        raise ConfigError(f"A task must be a function, found {function!r}.", "Write @app.task above a def or async def.")
+        raise ConfigError(
+            f"A task must be a function, found {function!r}.", "Write @app.task above a def or async def."
+        )
     name = name or getattr(function, "__name__", "")
     if not isinstance(name, str) or not name or len(name) > 512:
         raise ConfigError(f"A task's name must be a text of 1 to 512 characters, found {name!r}.")
@@ -64,13 +66,14 @@ def define(function: AnyFunction, name: str | None, options: TaskOptions) -> Tas
     kind: Kind = "sync"
     if inspect.isasyncgenfunction(inner):
         kind = "async_generator"
-    elif inspect.iscoroutinefunction(inner) or inspect.iscoroutinefunction(getattr(inner, "__call__", None)):
+    elif inspect.iscoroutinefunction(inner) or inspect.iscoroutinefunction(type(inner).__call__):
         kind = "async"
     elif inspect.isgeneratorfunction(inner):
         kind = "generator"
     if options.generate_handler is not None and kind in ("sync", "async"):
         raise ConfigError(
-            f"Task {name!r} has a generate_handler but is not a generator.", "Use yield in it, or drop generate_handler."
+            f"Task {name!r} has a generate_handler but is not a generator.",
+            "Use yield in it, or drop generate_handler.",
         )
     return TaskDefinition(name, function, kind, options)
 

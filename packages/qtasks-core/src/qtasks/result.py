@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime as dt
-
 from collections.abc import AsyncIterator, Iterator
 from typing import Any, Generic, TypeVar
 from uuid import UUID
@@ -125,7 +124,7 @@ class Task(Generic[R]):
 
     @property
     def error(self) -> str:
-        """"Type: text" of what ended the task; empty when nothing did."""
+        """ "Type: text" of what ended the task; empty when nothing did."""
         found = self._record.error if self._record else None
         return "" if found is None else f"{found.type}: {found.text}"
 
@@ -278,12 +277,10 @@ class TaskStream:
 
 def return_type(function: Any) -> Any:
     """What a function's return annotation asks for; None where plain JSON is right."""
-    from qtasks.annotations import converted_return  # noqa: PLC0415 - inspects signatures; producers need none
+    from qtasks.annotations import converted_return
 
     return converted_return(function)
 
 
 def _datetime(us: int) -> dt.datetime:
     return dt.datetime.fromtimestamp(us / 1_000_000, tz=dt.UTC)
-
-

@@ -132,9 +132,7 @@ class SyncTask(RegisteredTask[P, R]):
     @overload
     def add_task(self, *args: P.args, **kwargs: P.kwargs) -> Task[R]: ...
     @overload
-    def add_task(
-        self, *args: Any, timeout: float, priority: int | None = ..., **kwargs: Any
-    ) -> Task[R] | None: ...
+    def add_task(self, *args: Any, timeout: float, priority: int | None = ..., **kwargs: Any) -> Task[R] | None: ...
     @overload
     def add_task(self, *args: Any, priority: int, **kwargs: Any) -> Task[R]: ...
     def add_task(self, *args: Any, **kwargs: Any) -> Any:
@@ -208,4 +206,3 @@ class AsyncTask(RegisteredTask[P, R]):
             ConfigError: an option has no usable value.
         """
         return AsyncOptioned(self, CallOptions(**options))
-

@@ -10,7 +10,7 @@ import re
 import time
 from typing import Any, Protocol, TypeAlias
 
-JSON: TypeAlias = "None | bool | int | float | str | list[JSON] | dict[str, JSON]"
+JSON: TypeAlias = "bool | int | float | str | list[JSON] | dict[str, JSON] | None"
 """What travels on the wire."""
 
 AnyFunction: TypeAlias = Any

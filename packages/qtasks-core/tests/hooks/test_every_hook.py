@@ -11,7 +11,7 @@ EVERY = pytest.mark.parametrize("hook", SPECS)
 TIMED = pytest.mark.parametrize(
     "hook", [h for h, spec in SPECS.items() if spec.kind is not Kind.AROUND and not spec.sync_only]
 )
-KEYED = pytest.mark.parametrize("hook", [h for h, spec in SPECS.items() if spec.keyed])
+KEYED = pytest.mark.parametrize("hook", [h for h, spec in SPECS.items() if spec.answer])
 
 
 class Plain:
@@ -61,7 +61,7 @@ def test_junk_ends_as_the_kind_says(registry, call, hook):
     junk = object()
     registry.add(implement(hook, lambda _: junk), name="junk")
     spec = SPECS[hook]
-    if spec.keyed:
+    if spec.answer:
         with pytest.raises(PluginError, match=f"Plugin 'junk': hook {hook} answered with a object"):
             call(hook)
     else:

@@ -131,6 +131,20 @@ def test_a_hook_whose_only_implementation_is_muted_is_none(registry, call):
     assert registry.dispatch.worker_start is None
 
 
+def test_a_muted_implementation_makes_its_hook_asynchronous_no_more(registry, call):
+    class Broken:
+        @hookimpl
+        async def worker_start(self):
+            raise ValueError("no")
+
+    registry.add(Counter())
+    registry.add(Broken())
+    assert registry.dispatch.async_hooks == {"worker_start"}
+    for _ in range(MUTED_AFTER):
+        call("worker_start")
+    assert registry.dispatch.async_hooks == frozenset()
+
+
 def test_failures_that_are_not_in_a_row_mute_nothing(registry, call):
     plugin = Counter(broken=True)
     registry.add(plugin)

@@ -108,7 +108,7 @@ class Application(Declarations):
         return url if self.backends.serves(role, url) else DEFAULT_URL
 
     def _bridge(self, make: Make[Any]) -> Any:
-        from qtasks.app.bridge import run_on_background_loop  # noqa: PLC0415 - needs asyncio; most producers do not
+        from qtasks.app.bridge import run_on_background_loop
 
         return run_on_background_loop(self.runtime.run_async(make))
 
@@ -213,12 +213,13 @@ def task_id(uuid: UUID | str) -> str:
     try:
         return uuid.hex if isinstance(uuid, UUID) else UUID(str(uuid)).hex
     except ValueError as error:
-        raise ConfigError(f"{uuid!r} is not the id of a task.", "Pass task.uuid, or its 32 hexadecimal digits.") from error
+        raise ConfigError(
+            f"{uuid!r} is not the id of a task.", "Pass task.uuid, or its 32 hexadecimal digits."
+        ) from error
 
 
 async def _guard(awaitable: Any, seconds: float) -> Any:
-    import asyncio  # noqa: PLC0415 - only asynchronous hooks need it
+    import asyncio
 
     async with asyncio.timeout(seconds):
         return await awaitable
-

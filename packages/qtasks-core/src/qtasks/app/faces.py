@@ -17,7 +17,11 @@ class Runs(Application):
     """How a worker runs in the current process: the same for both faces."""
 
     def run_forever(
-        self, loop: Any = None, starter: Any = None, num_workers: int | None = None, reset_config: bool = True
+        self,
+        loop: Any = None,  # noqa: ARG002 - programs written for QTasks 1.7 pass it
+        starter: Any = None,
+        num_workers: int | None = None,  # noqa: ARG002 - likewise
+        reset_config: bool = True,  # noqa: ARG002 - likewise
     ) -> None:
         """Run one worker in this process until SIGTERM, SIGINT or `stop()`.
 
@@ -31,7 +35,7 @@ class Runs(Application):
         Raises:
             BackendError: the broker cannot be reached.
         """
-        from qtasks.app.starter import Starter  # noqa: PLC0415 - producers need no worker
+        from qtasks.app.starter import Starter
 
         self.starter = (starter or self.starter_class or Starter)(self)
         self.starter.run()

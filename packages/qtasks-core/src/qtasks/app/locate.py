@@ -5,9 +5,9 @@ from __future__ import annotations
 import difflib
 import importlib
 import importlib.util
-import os
 import re
 import sys
+from pathlib import Path
 
 from qtasks.app.application import Application
 from qtasks.errors import AppNotFoundError
@@ -35,14 +35,16 @@ def load_app(spec: str) -> Application:
             "Write module:attribute, for example -A app:app for the name app in app.py; no paths, no URLs.",
         )
     module_name, attribute = match[1], match[2] or "app"
-    directory = os.getcwd()
+    directory = str(Path.cwd())
     if directory not in sys.path:
         sys.path.insert(0, directory)
     _require_module(module_name, directory)
     module = importlib.import_module(module_name)
     found = getattr(module, attribute, None)
     if found is None:
-        raise AppNotFoundError(f"Module {module_name!r} has no attribute {attribute!r}.", _applications(module, attribute))
+        raise AppNotFoundError(
+            f"Module {module_name!r} has no attribute {attribute!r}.", _applications(module, attribute)
+        )
     if not isinstance(found, Application) and callable(found):
         found = found()
     if not isinstance(found, Application):

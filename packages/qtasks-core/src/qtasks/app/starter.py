@@ -98,9 +98,9 @@ class Starter:
 
 
 def _loop_factory() -> Any:
-    """uvloop's loop where the extra is installed, asyncio's own elsewhere."""
+    """The loop of uvloop where the extra is installed, asyncio's own elsewhere."""
     try:
-        import uvloop  # noqa: PLC0415 - an extra
+        import uvloop
     except ImportError:
         return None
     return uvloop.new_event_loop

@@ -126,7 +126,7 @@ class AsyncContext(TaskContext):
 
     async def sleep(self, seconds: float) -> None:
         """Wait; other tasks go on."""
-        import asyncio  # noqa: PLC0415 - producers import this module's package without a loop
+        import asyncio
 
         await asyncio.sleep(seconds)
 

@@ -15,6 +15,7 @@ from msgspec.structs import replace
 from qtasks.codec import encode_value
 from qtasks.errors import LimitError, MalformedMessageError, TaskCancelError, TimeLimitExceeded
 from qtasks.executor.context import current_executor
+from qtasks.executor.limits import ThreadTimeLimitExceeded
 from qtasks.message import Delivery, ErrorInfo, Outcome, StreamItem, TaskMessage
 from qtasks.types import TaskStatus
 
@@ -24,6 +25,9 @@ if TYPE_CHECKING:
 
 TRACEBACK_BYTES = 64 * 1024
 """How much of a traceback is kept: its end."""
+
+WAITED_FOR_S = 60.0
+"""How long a result that is not to be kept is there for the caller that waits for it."""
 
 _OURS = str(Path(__file__).parents[1])
 
@@ -132,7 +136,7 @@ async def execute(run: Run) -> Outcome | None:
     limit = run.plan.definition.options.max_time
     timer = None
     outcome: Outcome | None
-    if limit is not None and run.leader is not None:
+    if limit is not None and not run.plan.definition.in_thread:
         timer = asyncio.get_running_loop().call_later(limit, run.interrupt, Interrupt.TIME)
     try:
         outcome = await _attempt(run)
@@ -183,7 +187,7 @@ def _success(run: Run, result: Any) -> Outcome:
         run.started,
         run.worker.runtime.clock.wall_us(),
         0,
-        run.plan.keep_s,
+        run.plan.keep_s or (WAITED_FOR_S if run.message.reply_to else 0),
         run.message.reply_to,
         truncated,
         run.worker.name,
@@ -206,6 +210,8 @@ def _over_time(run: Run) -> TimeLimitExceeded:
 
 
 async def _failed(run: Run, error: BaseException) -> Outcome:
+    if isinstance(error, ThreadTimeLimitExceeded):
+        error = _over_time(run).with_traceback(error.__traceback__)
     info = describe(error)
     if isinstance(error, TaskCancelError):
         return ended(run, TaskStatus.CANCEL, replace(info, text=error.message))

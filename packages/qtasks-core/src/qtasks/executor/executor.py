@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from qtasks.executor.context import BoundTask, TaskContext, bind
 from qtasks.executor.generators import run_generator
+from qtasks.executor.limits import call_limited
+from qtasks.types import US_PER_S
 
 if TYPE_CHECKING:
     from qtasks.executor.execution import Run
@@ -182,7 +184,12 @@ class TaskExecutor:
         return bind(self)
 
     async def call_blocking(self, function: Callable[..., Any], *args: Any, **kw: Any) -> Any:
-        """Call something that blocks, outside the event loop."""
+        """Call something that blocks, outside the event loop and within the task's time limit."""
+        limit = self.task_func.options.max_time
+        if limit is not None:
+            spent = (self.runtime.clock.wall_us() - self.run.started) / US_PER_S
+            args = (limit - spent, function, *args)
+            function = call_limited
         if self.plan.on_loop:
             return await self.run.worker.call_in_thread(function, *args, **kw)
         return function(*args, **kw)

@@ -81,7 +81,7 @@ def _notify(_: HookSpec, implementations: Implementations, oversight: Oversight)
 
 
 def _replace(spec: HookSpec, implementations: Implementations, oversight: Oversight) -> HookCall:
-    value = None if spec.keyed else next(iter(spec.returns.values()))
+    value = None if spec.answer else next(iter(spec.returns.values()))
     context = tuple(param for param in spec.params if param not in spec.returns.values())
 
     async def replace(**kw: Any) -> Any:

@@ -34,7 +34,7 @@ class Implementation:
         self.failures = 0
         self.failures_in_a_row = 0
         self.muted = False
-        self._keyed = spec.keyed or old_style
+        self._keyed = spec.answer is not None or old_style
 
     def ask(self, kw: Mapping[str, Any]) -> Any:
         """Call the function; its exceptions become a PluginError, except those of QTasks itself."""

@@ -70,7 +70,7 @@ class HookSpec:
         kind: what happens with answers and exceptions.
         params: the keywords that implementations may ask for.
         returns: what may be in an answer, each with the keyword it replaces. Empty when answers are ignored.
-        keyed: True when an answer is a dict with any of the keys in `returns`, False when it is the value itself.
+        answer: the TypedDict that an answer is, with any of the keys in `returns`; None when it is the value itself.
         added: keywords that QTasks 1.7 did not have; old-style plugins are not given them.
         doc: when the hook is called and what an answer does.
     """
@@ -79,7 +79,7 @@ class HookSpec:
     kind: Kind
     params: tuple[str, ...]
     returns: Mapping[str, str]
-    keyed: bool
+    answer: type | None
     added: frozenset[str]
     doc: str
 
@@ -115,10 +115,10 @@ def replace(
         renamed: keys of the TypedDict that are not called like the keyword they replace.
         added: keywords that QTasks 1.7 did not have.
     """
-    keyed = not isinstance(answer, str)
-    keys = tuple(answer.__annotations__) if isinstance(answer, type) else (answer,)
-    returns = {key: (renamed or {}).get(key, key) for key in keys}
-    return lambda method: _declare(method, Kind.REPLACE, returns, keyed=keyed, added=added)
+    if isinstance(answer, str):
+        return lambda method: _declare(method, Kind.REPLACE, {answer: answer}, None, added)
+    returns = {key: key for key in answer.__annotations__} | dict(renamed or {})
+    return lambda method: _declare(method, Kind.REPLACE, returns, answer, added)
 
 
 def first(answer: type) -> Callable[[Callable[..., Any]], _Spec]:
@@ -128,7 +128,7 @@ def first(answer: type) -> Callable[[Callable[..., Any]], _Spec]:
         answer: the TypedDict that an answer is.
     """
     returns = {key: key for key in answer.__annotations__}
-    return lambda method: _declare(method, Kind.FIRST, returns, keyed=True)
+    return lambda method: _declare(method, Kind.FIRST, returns, answer)
 
 
 def collect(method: Callable[..., Any]) -> _Spec:
@@ -145,12 +145,11 @@ def _declare(
     method: Callable[..., Any],
     kind: Kind,
     returns: Mapping[str, str] | None = None,
-    *,
-    keyed: bool = False,
+    answer: type | None = None,
     added: tuple[str, ...] = (),
 ) -> _Spec:
     code = method.__code__
     params = code.co_varnames[1 : code.co_argcount]  # without self
-    spec = HookSpec(method.__name__, kind, params, returns or {}, keyed, frozenset(added), method.__doc__ or "")
+    spec = HookSpec(method.__name__, kind, params, returns or {}, answer, frozenset(added), method.__doc__ or "")
     setattr(method, _SPEC_ATTRIBUTE, spec)
     return _hookspec(method)

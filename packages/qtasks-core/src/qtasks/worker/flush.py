@@ -88,8 +88,11 @@ class Flusher:
             self._wake.clear()
             self._rung = False
             while self._outcomes or self._items:
-                self._flushing, self._outcomes = self._outcomes[:BATCH], self._outcomes[BATCH:]
-                items, self._items = self._items, []
+                # Slot threads append meanwhile: slices of a list are taken and deleted in one step each.
+                self._flushing = self._outcomes[:BATCH]
+                del self._outcomes[: len(self._flushing)]
+                items = self._items[:]
+                del self._items[: len(items)]
                 await self._write(items)
                 self._recent.append((time.monotonic(), len(self._flushing)))
                 self._flushing = []
@@ -131,7 +134,7 @@ class Flusher:
                 worker.in_doubt = True
                 backoff.note(log, "Results could not be written", error)
                 await backoff.sleep()
-            except Exception as error:  # noqa: BLE001 - one bad outcome must not stop the others
+            except Exception as error:
                 if len(outcomes) <= 1:
                     return await self._bury(outcomes, error)
                 log.exception("A batch of outcomes was refused by the backend; writing them one by one.")
@@ -144,7 +147,7 @@ class Flusher:
 
     async def _bury(self, outcomes: list[Outcome], error: Exception) -> list[str]:
         """Write the error in the place of an outcome that the backend cannot take."""
-        log.exception("An outcome cannot be written; its task ends as an error.")
+        log.error("An outcome cannot be written; its task ends as an error: %s", error)
         for outcome in outcomes:
             plain = replace(outcome, status=TaskStatus.ERROR, result=None, error=describe(error))
             try:

@@ -14,7 +14,6 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
-from typing import Any
 
 from qtasks.executor.execution import Run, execute
 from qtasks.message import Outcome
@@ -22,6 +21,9 @@ from qtasks.runtime import drive
 
 STEP_S = 0.01
 """How long one slot may go on with runs that never suspend before the loop gets a turn."""
+
+CLOSE_S = 1.0
+"""How long a slot may take to end; a task that swallows its cancellation is left behind."""
 
 Done = Callable[[Run, Outcome | None], None]
 
@@ -100,7 +102,8 @@ class CoroutineSlots:
         self._closed = True
         for task in self._tasks:
             task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        if self._tasks:
+            await asyncio.wait(self._tasks, timeout=CLOSE_S)
 
 
 class ThreadSlots:

@@ -31,6 +31,9 @@ TICK_S = 0.5
 DRAIN_STEP_S = 0.05
 """How often a draining worker looks whether its runs have ended."""
 
+INTERRUPTED_S = 1.0
+"""How long a task that was cancelled at the end of the grace may take to clean up."""
+
 LAG_WARNING_S = 5.0
 """A loop that made no step for so long is worth a warning that names the tasks."""
 
@@ -96,6 +99,8 @@ class Worker:
         self._announce = announce or (lambda _owner, _number: None)
         self._threads: ThreadPoolExecutor | None = None
         self._grace_s = runtime.config.grace
+        self._stop = asyncio.Event()
+        self.room = asyncio.Event()
 
     # What the parts of the worker use.
 
@@ -160,8 +165,6 @@ class Worker:
             BackendError: the broker cannot be reached at the start.
         """
         self._loop = asyncio.get_running_loop()
-        self._stop = asyncio.Event()
-        self.room = asyncio.Event()
         self.flusher = Flusher(self)
         self.coroutines = CoroutineSlots(self.concurrency, self.lease.held, self._done)
         self.threads = ThreadSlots(self.concurrency, self.lease.held, self._done)
@@ -212,7 +215,17 @@ class Worker:
                 with contextlib.suppress(IndexError):  # a slot thread was faster
                     self.hand_back(slots.waiting.pop())
         await self._flush_safely()
-        began = self._loop.time()
+        await self._settle(self._loop.time())
+        for run in list(self.coroutines.running):
+            run.interrupt(Interrupt.DRAIN)
+        self._grace_s = INTERRUPTED_S
+        await self._settle(self._loop.time())
+        await self.coroutines.close()
+        self.threads.close()
+        await self._flush_safely()
+
+    async def _settle(self, began: float) -> None:
+        """Wait until nothing runs or the grace is over."""
         while self.coroutines.running or self.threads.running:
             left = began + self._grace_s - self._loop.time()
             if left <= 0:
@@ -220,12 +233,6 @@ class Worker:
             self.room.clear()
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self.room.wait(), min(DRAIN_STEP_S, left))
-        for run in list(self.coroutines.running):
-            run.interrupt(Interrupt.DRAIN)
-        await asyncio.sleep(0)
-        await self._flush_safely()
-        await self.coroutines.close()
-        self.threads.close()
         await self._flush_safely()
 
     async def _flush_safely(self) -> None:
@@ -271,7 +278,6 @@ class Worker:
     async def _fence(self) -> None:
         """The lease is lost: nothing of this incarnation is written any more; begin a new one."""
         log.warning("Worker %s lost its lease; its tasks run elsewhere. It goes on as a new incarnation.", self.name)
-        self.refused += len(self.in_hand)
         self.in_hand.clear()
         self.coroutines.waiting.clear()
         self.threads.waiting.clear()

@@ -8,9 +8,40 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from qtasks.hooks.kinds import HookSpec, spec_of
-from qtasks.hooks.specs.app import QTasksHooks, RegistrationHooks, StarterHooks, StatsHooks
-from qtasks.hooks.specs.backends import BrokerHooks, GlobalConfigHooks, StorageHooks
-from qtasks.hooks.specs.worker import TaskExecutorHooks, WorkerHooks
+from qtasks.hooks.specs.app import NewTask, QTasksHooks, RegistrationHooks, StarterHooks, StatsHooks
+from qtasks.hooks.specs.backends import (
+    BrokerHooks,
+    GlobalConfigHooks,
+    ProcessedTask,
+    Setting,
+    StorageHooks,
+    StoredTask,
+    TakenTask,
+)
+from qtasks.hooks.specs.worker import (
+    AddedTask,
+    Arguments,
+    FinishedTask,
+    Rescue,
+    TaskExecutorHooks,
+    TaskToRun,
+    WorkerHooks,
+)
+
+__all__ = [
+    "SPECS",
+    "AddedTask",
+    "Arguments",
+    "FinishedTask",
+    "NewTask",
+    "Plugin",
+    "ProcessedTask",
+    "Rescue",
+    "Setting",
+    "StoredTask",
+    "TakenTask",
+    "TaskToRun",
+]
 
 
 class Plugin(

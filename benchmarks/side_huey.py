@@ -1,0 +1,18 @@
+"""What huey runs in the benchmarks: `huey_consumer side_huey.huey -k thread -w 1`."""
+
+from __future__ import annotations
+
+import os
+
+from huey import SqliteHuey
+from marks import marks_from_environment
+
+huey = SqliteHuey("bench", filename=os.environ["BENCH_HUEY"])
+marks = marks_from_environment()
+
+
+@huey.task()
+def noop(value: int) -> int:
+    """Answer at once."""
+    marks.hit()
+    return value
