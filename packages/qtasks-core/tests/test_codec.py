@@ -18,12 +18,13 @@ from qtasks.codec import (
     MAX_PAYLOAD_BYTES,
     check_value,
     decode_value,
+    encode_fields,
     encode_message,
     encode_value,
     restore,
 )
 from qtasks.errors import EncodeError, LimitError, MalformedMessageError
-from qtasks.message import TaskMessage
+from qtasks.message import ErrorInfo, TaskMessage
 
 
 class Colour(enum.Enum):
@@ -271,6 +272,14 @@ def test_value_at_the_size_limit_passes_and_one_byte_more_is_named_with_both_num
 def test_size_limit_of_a_message_names_its_task():
     with pytest.raises(LimitError, match=r"task 'add': the message takes \d+ bytes; at most 100 are allowed"):
         encode_message(message("x" * 100), limit=100)
+
+
+def test_error_with_text_that_utf8_cannot_carry_is_escaped_and_not_lost():
+    error = ErrorInfo("OSError", "no file caf\udce9", "File 'caf\udce9', line 1", ["KeyError: '\ud800'"])
+
+    read = restore(encode_fields(error), ErrorInfo)
+
+    assert read == ErrorInfo("OSError", "no file caf\\udce9", "File 'caf\\udce9', line 1", ["KeyError: '\\ud800'"])
 
 
 # Reading.

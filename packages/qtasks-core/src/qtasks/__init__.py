@@ -1,17 +1,21 @@
 """QTasks: a task queue with a tiny core; every backend and feature is a plugin.
 
 `from qtasks import QueueTasks` is the blocking face, `from qtasks.asyncio import QueueTasks` the
-awaitable one.
+awaitable one. Names are imported when they are first used: `qtasks --help` needs none of them.
 """
 
-from qtasks._version import __version__
-from qtasks.app.faces import QueueTasks
-from qtasks.config import QueueConfig
-from qtasks.errors import QTasksError, TaskCancelError, TaskFailed, TimeLimitExceeded
-from qtasks.hooks import Plugin, hookimpl
-from qtasks.result import Restarted, Task
-from qtasks.router import AsyncRouter, SyncRouter, shared_task
-from qtasks.types import TaskStatus
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from qtasks._version import __version__
+    from qtasks.app.faces import QueueTasks
+    from qtasks.config import QueueConfig
+    from qtasks.errors import QTasksError, TaskCancelError, TaskFailed, TimeLimitExceeded
+    from qtasks.hooks import Plugin, hookimpl
+    from qtasks.result import Restarted, Task
+    from qtasks.router import AsyncRouter, SyncRouter, shared_task
+    from qtasks.types import TaskStatus
 
 __all__ = [
     "AsyncRouter",
@@ -30,3 +34,27 @@ __all__ = [
     "hookimpl",
     "shared_task",
 ]
+
+_HOMES = {
+    "_version": ["__version__"],
+    "app.faces": ["QueueTasks"],
+    "config": ["QueueConfig"],
+    "errors": ["QTasksError", "TaskCancelError", "TaskFailed", "TimeLimitExceeded"],
+    "hooks": ["Plugin", "hookimpl"],
+    "result": ["Restarted", "Task"],
+    "router": ["AsyncRouter", "SyncRouter", "shared_task"],
+    "types": ["TaskStatus"],
+}
+_MODULES = {name: f"qtasks.{module}" for module, names in _HOMES.items() for name in names}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _MODULES:
+        raise AttributeError(f"module 'qtasks' has no attribute {name!r}")
+    value = getattr(importlib.import_module(_MODULES[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -16,7 +16,7 @@ import attrs
 import msgspec
 from msgspec import inspect as types
 
-from qtasks.errors import MalformedMessageError
+from qtasks.errors import ArgumentsError
 
 _SCALARS = (types.AnyType, types.IntType, types.FloatType, types.StrType, types.BoolType, types.NoneType)
 
@@ -41,7 +41,7 @@ class ArgumentPlan:
         """Restore the arguments of one call.
 
         Raises:
-            MalformedMessageError: a value does not fit; the message names the argument.
+            ArgumentsError: a value does not fit; the message names the argument.
         """
         restored = list(args)
         for index, value in enumerate(args):
@@ -63,7 +63,7 @@ def _convert(value: Any, type_: Any, name: str) -> Any:
     try:
         return msgspec.convert(value, type_)
     except msgspec.ValidationError as error:
-        raise MalformedMessageError(f"argument {name!r} does not fit its annotation {type_!r}: {error}") from error
+        raise ArgumentsError(f"argument {name!r} does not fit its annotation {type_!r}: {error}") from error
 
 
 def argument_plan(function: Any, *, skip: int = 0) -> ArgumentPlan | None:

@@ -291,8 +291,22 @@ def change_payload(payload: bytes, **changes: Any) -> bytes:
 
 
 def encode_fields(value: Any) -> bytes:
-    """Encode a struct of ours (notes, errors, facts): no walk, its fields are JSON already."""
-    return _encode(value)
+    """Encode a struct of ours (notes, errors, facts): no walk, its fields are JSON already.
+
+    Text that UTF-8 cannot carry is escaped: an error must not be lost for the words it uses.
+    """
+    try:
+        return _encode(value)
+    except UnicodeEncodeError:
+        return _encode(_escape(msgspec.to_builtins(value, str_keys=True)))
+
+
+def _escape(value: Any) -> Any:
+    if isinstance(value, str):
+        return value.encode(errors="backslashreplace").decode()
+    if isinstance(value, dict):
+        return {_escape(key): _escape(item) for key, item in value.items()}
+    return [_escape(item) for item in value] if isinstance(value, list) else value
 
 
 def envelope_of(payload: bytes, **changes: Any) -> Envelope:

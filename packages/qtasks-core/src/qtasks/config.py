@@ -7,6 +7,7 @@ here. Names that are not declared are allowed: they are for plugins, and subscri
 from __future__ import annotations
 
 import logging
+import math
 import os
 from collections.abc import Callable, Mapping
 from typing import Any, get_type_hints
@@ -117,12 +118,22 @@ class QueueConfig:
             self.__dict__[name] = value
 
     def _check(self) -> None:
+        for name, type_ in _FIELD_TYPES.items():
+            if type_ in {int, float} and not _is_number(getattr(self, name), type_):
+                kind = "an integer" if type_ is int else "a number"
+                raise ConfigError(f"QueueConfig: {name} must be {kind}, found {getattr(self, name)!r}.")
         for name in ("max_tasks_process", "lease", "call_timeout", "hook_timeout", "max_payload_bytes"):
             if getattr(self, name) <= 0:
                 raise ConfigError(f"QueueConfig: {name} must be above 0, found {getattr(self, name)!r}.")
         for name in ("result_ttl", "failure_ttl", "grace", "stall_limit"):
             if getattr(self, name) < 0:
                 raise ConfigError(f"QueueConfig: {name} must not be negative, found {getattr(self, name)!r}.")
+
+
+def _is_number(value: object, type_: type) -> bool:
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        return False
+    return math.isfinite(value) and (type_ is float or isinstance(value, int))
 
 
 _FIELD_TYPES: dict[str, Any] = {

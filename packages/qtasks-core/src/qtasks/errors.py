@@ -93,6 +93,10 @@ class MalformedMessageError(QTasksError, ValueError):
     """The bytes of a message are not an envelope that this version can read."""
 
 
+class ArgumentsError(MalformedMessageError, TypeError):
+    """The arguments of a call do not fit the task's function: it never ran."""
+
+
 class NewerMessageError(MalformedMessageError):
     """The envelope's version is higher than this version of QTasks knows: parked, not dead.
 

@@ -24,8 +24,11 @@ WIRE_VERSION = 1
 DEFAULT_QUEUE = "default"
 
 Priority = Annotated[int, msgspec.Meta(ge=-(2**31), le=2**31 - 1)]
-Moment = Annotated[int, msgspec.Meta(ge=0, le=253_402_300_799_999_999)]
-"""Microseconds since the epoch, UTC, until the end of the year 9999: what `datetime` can show."""
+LATEST_US = 253_402_300_799_999_999
+"""The end of the year 9999, microseconds UTC: what `datetime` can show."""
+
+Moment = Annotated[int, msgspec.Meta(ge=0, le=LATEST_US)]
+"""Microseconds since the epoch, UTC, until the end of the year 9999."""
 
 
 def new_id() -> str:

@@ -13,7 +13,7 @@ from typing import Any, TypeAlias, TypedDict
 import attrs
 
 from qtasks.errors import ConfigError
-from qtasks.message import DEFAULT_QUEUE
+from qtasks.message import DEFAULT_QUEUE, LATEST_US
 from qtasks.types import NAME, US_PER_S
 
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d)?")
@@ -78,7 +78,21 @@ def _to_seconds(value: float | str | dt.timedelta | None) -> float | None:
 
 
 def _to_tuple(values: Iterable[Any] | None) -> tuple[Any, ...]:
+    if isinstance(values, (str, type)):
+        raise ConfigError(
+            f"An option (tags, retry_on_exc, middlewares) takes a list, found {values!r}.", "Write [...]."
+        )
     return () if values is None else tuple(values)
+
+
+def _check_retry_delay(_instance: object, _attribute: object, value: RetryDelay | None) -> None:
+    if isinstance(value, Sequence) and not isinstance(value, str):
+        if not value:
+            raise ConfigError("retry_delay: expected at least one delay, found an empty sequence.")
+        for delay in value:
+            seconds(delay, "retry_delay")
+    elif value is not None and not callable(value):
+        seconds(value, "retry_delay")
 
 
 @attrs.frozen(kw_only=True)
@@ -113,7 +127,7 @@ class TaskOptions:
     max_time: float | None = attrs.field(default=None, converter=_to_seconds)
     retry: int | None = None
     retry_on_exc: tuple[type[BaseException], ...] = attrs.field(default=(), converter=_to_tuple)
-    retry_delay: RetryDelay | None = None
+    retry_delay: RetryDelay | None = attrs.field(default=None, validator=_check_retry_delay)
     decode: Callable[[Any], Any] | None = None
     tags: tuple[str, ...] = attrs.field(default=(), converter=_to_tuple)
     description: str | None = None
@@ -200,6 +214,8 @@ class CallOptions:
             raise ConfigError("Give delay= or eta=, not both.")
         if self.unique is not None and not (isinstance(self.unique, str) and 1 <= len(self.unique) <= 512):
             raise ConfigError(f"unique: expected a text of 1 to 512 characters, found {self.unique!r}.")
+        self.due_us(0)
+        self.expires_us(0)
 
     def due_us(self, now_us: int) -> int:
         """When the task may start, microseconds UTC; 0 is at once."""
@@ -229,4 +245,4 @@ def _datetime_us(value: dt.datetime, what: str) -> int:
         raise ConfigError(
             f"{what}: {value!r} has no time zone.", "Make it aware: datetime.now(timezone.utc), or .astimezone()."
         )
-    return round(value.timestamp() * US_PER_S)
+    return min(max(0, round(value.timestamp() * US_PER_S)), LATEST_US)

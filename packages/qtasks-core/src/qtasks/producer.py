@@ -16,8 +16,9 @@ from qtasks.codec import encode_message
 from qtasks.errors import BackendError, UnsupportedError
 from qtasks.message import DEFAULT_QUEUE, WIRE_VERSION, Envelope, TaskMessage, new_id
 from qtasks.ports import Broker
+from qtasks.registry import check_task_name
 from qtasks.result import Task
-from qtasks.runtime import Call, Link, Runtime
+from qtasks.runtime import Call, Link, Runtime, answered
 from qtasks.types import TaskStatus
 
 
@@ -48,7 +49,8 @@ class Producer:
                 call = await self._before_broker(link, asked)
             message = self._message(link, call)
             if hooks.broker_add_before is not None:
-                message = await hooks.broker_add_before(broker=link.broker, storage=link.storage, model=message)
+                model = await hooks.broker_add_before(broker=link.broker, storage=link.storage, model=message)
+                message = answered("broker_add_before", model, TaskMessage)
             if hooks.storage_add is not None:
                 message = await self._storage_add(link, message)
             envelopes.append(encode_message(message, limit=limit))
@@ -60,11 +62,7 @@ class Producer:
     def _message(self, link: Link, call: Call) -> TaskMessage:
         options = call.options
         declared = call.definition.options if call.definition is not None else None
-        priority = options.priority
-        if priority is None and declared is not None:
-            priority = declared.priority
-        if priority is None:
-            priority = self._runtime.config.task_default_priority
+        priority = self._priority(call)
         queue = options.queue or (declared.queue if declared is not None else DEFAULT_QUEUE)
         now = self._runtime.clock.wall_us()
         message = TaskMessage(
@@ -87,6 +85,14 @@ class Producer:
         )
         _require(link.broker, message)
         return message
+
+    def _priority(self, call: Call) -> int:
+        """The call's own, else the task's, else the application's."""
+        if call.options.priority is not None:
+            return call.options.priority
+        if call.definition is not None and call.definition.options.priority is not None:
+            return call.definition.options.priority
+        return self._runtime.config.task_default_priority
 
     async def _publish(self, link: Link, envelopes: list[Envelope]) -> list[str]:
         if not envelopes:
@@ -112,13 +118,13 @@ class Producer:
             qtasks=self._runtime.app,
             broker=link.broker,
             task_name=call.name,
-            priority=call.options.priority,
+            priority=self._priority(call),
             args=call.args,
             kw=call.kwargs,
             extra=call.options.headers,
         )
         options = attrs.evolve(call.options, priority=values["priority"], headers=dict(values["extra"]))
-        name = values["task_name"]
+        name = check_task_name(values["task_name"])
         definition = call.definition if name == call.name else self._runtime.registry.find(name)
         return Call(name, tuple(values["args"]), dict(values["kw"]), options, definition)
 
@@ -126,7 +132,7 @@ class Producer:
         values = await self._runtime.hooks.dispatch.storage_add(
             storage=link.storage, uuid=UUID(message.id), task_status=TaskStatus.NEW
         )
-        return msgspec.structs.replace(message, id=values["uuid"].hex)
+        return msgspec.structs.replace(message, id=answered("storage_add", values["uuid"], UUID).hex)
 
     async def _after(self, link: Link, envelopes: list[Envelope]) -> None:
         hooks = self._runtime.hooks.dispatch

@@ -59,16 +59,15 @@ def define(function: AnyFunction, name: str | None, options: TaskOptions) -> Tas
         raise ConfigError(
             f"A task must be a function, found {function!r}.", "Write @app.task above a def or async def."
         )
-    name = name or getattr(function, "__name__", "")
-    if not isinstance(name, str) or not name or len(name) > 512:
-        raise ConfigError(f"A task's name must be a text of 1 to 512 characters, found {name!r}.")
+    name = check_task_name(name or getattr(function, "__name__", ""))
     inner = inspect.unwrap(function)
+    bodies = (inner, type(inner).__call__)  # the latter of an object that is called like a function
     kind: Kind = "sync"
-    if inspect.isasyncgenfunction(inner):
+    if any(map(inspect.isasyncgenfunction, bodies)):
         kind = "async_generator"
-    elif inspect.iscoroutinefunction(inner) or inspect.iscoroutinefunction(type(inner).__call__):
+    elif any(map(inspect.iscoroutinefunction, bodies)):
         kind = "async"
-    elif inspect.isgeneratorfunction(inner):
+    elif any(map(inspect.isgeneratorfunction, bodies)):
         kind = "generator"
     if options.generate_handler is not None and kind in ("sync", "async"):
         raise ConfigError(
@@ -76,6 +75,17 @@ def define(function: AnyFunction, name: str | None, options: TaskOptions) -> Tas
             "Use yield in it, or drop generate_handler.",
         )
     return TaskDefinition(name, function, kind, options)
+
+
+def check_task_name(name: object) -> str:
+    """Return the name of a task if it is one.
+
+    Raises:
+        ConfigError: it is not.
+    """
+    if not isinstance(name, str) or not 1 <= len(name) <= 512:
+        raise ConfigError(f"A task's name must be a text of 1 to 512 characters, found {name!r}.")
+    return name
 
 
 class TaskRegistry:
@@ -90,9 +100,17 @@ class TaskRegistry:
         Raises:
             ConfigError: the name is taken (it is a `ValueError`, too).
         """
-        if definition.name in self._definitions:
-            raise ConfigError(f"Task with name {definition.name} is already registered!")
+        self.check_free(definition.name)
         self._definitions[definition.name] = definition
+
+    def check_free(self, name: str) -> None:
+        """Raise where `add` would.
+
+        Raises:
+            ConfigError: the name is taken.
+        """
+        if name in self._definitions:
+            raise ConfigError(f"Task with name {name} is already registered!")
 
     def find(self, name: str) -> TaskDefinition | None:
         """The task of that name, or None."""

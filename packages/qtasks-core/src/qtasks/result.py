@@ -113,7 +113,10 @@ class Task(Generic[R]):
         if self._record is None or self._record.result is None:
             return None
         definition = self._runtime.registry.find(self.task_name)
-        type_ = None if definition is None or definition.generates else return_type(definition.function)
+        if definition is None or definition.generates or definition.options.decode is not None:
+            type_ = None  # what is stored is not what the function returned
+        else:
+            type_ = return_type(definition.function)
         value: R = decode_value(self._record.result) if type_ is None else restore(self._record.result, type_)
         return value
 
@@ -137,11 +140,11 @@ class Task(Generic[R]):
     @property
     def retry(self) -> int:
         """How many repetitions are left."""
+        if self.status.terminal:
+            return 0
         definition = self._runtime.registry.find(self.task_name)
         allowed = (definition.options.retry or 0) if definition else 0
         ended = 0 if self._record is None else self._record.attempt
-        if self.status.terminal:
-            return 0
         return max(0, allowed - ended)
 
     @property

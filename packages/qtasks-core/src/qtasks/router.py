@@ -6,7 +6,16 @@ The faces differ only in the type of what the decorator gives back.
 from __future__ import annotations
 
 import weakref
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine, Generator
+from collections.abc import (
+    AsyncGenerator,
+    AsyncIterator,
+    Callable,
+    Collection,
+    Coroutine,
+    Generator,
+    Iterable,
+    Iterator,
+)
 from typing import Any, Concatenate, Literal, ParamSpec, Protocol, TypeVar, Unpack, overload
 
 from qtasks.options import TaskKeywords, TaskOptions
@@ -17,7 +26,8 @@ from qtasks.task import AsyncTask, RegisteredTask, SyncTask
 P = ParamSpec("P")
 R = TypeVar("R")
 
-AnyGenerator = Generator[Any, Any, Any] | AsyncGenerator[Any, Any] | AsyncIterator[Any]
+AnyGenerator = Generator[Any, Any, Any] | Iterator[Any] | AsyncGenerator[Any, Any] | AsyncIterator[Any]
+"""What functions that yield are annotated to return; no result of a task can be one of these."""
 
 
 class SyncDecorator(Protocol):
@@ -70,6 +80,7 @@ class Declarations:
     def __init__(self, home: Home) -> None:
         self.tasks = TaskRegistry()
         self.home = home
+        self._included_by: weakref.WeakSet[Runtime] = weakref.WeakSet()
 
     def _declare(self, face: type[RegisteredTask[Any, Any]], name: Any, options: dict[str, Any]) -> Any:
         def declare(function: Callable[..., Any]) -> RegisteredTask[Any, Any]:
@@ -81,7 +92,17 @@ class Declarations:
         return declare(name) if callable(name) else declare
 
     def _register(self, definition: TaskDefinition) -> None:
-        self.tasks.add(definition)
+        add_to_all([self.tasks, *(runtime.registry for runtime in self._included_by)], [definition])
+
+    def include_in(self, runtime: Runtime) -> None:
+        """Give an application these tasks, and those declared later; new calls go to it.
+
+        Raises:
+            ConfigError: a name is taken; nothing was given.
+        """
+        add_to_all([runtime.registry], self.tasks)
+        self._included_by.add(runtime)
+        self.home.settle(runtime)
 
 
 class SyncDeclarations(Declarations):
@@ -149,29 +170,31 @@ class AsyncRouter(AsyncDeclarations):
         super().__init__(Home())
 
 
-def include(registry: TaskRegistry, runtime: Runtime, router: Declarations) -> None:
-    """Take the tasks of a router into an application.
+def add_to_all(registries: Collection[TaskRegistry], definitions: Iterable[TaskDefinition]) -> None:
+    """Register tasks in several registries: in all of them, or in none.
 
     Raises:
         ConfigError: a name is taken.
     """
-    for definition in router.tasks:
+    wanted = [(registry, definition) for registry in registries for definition in definitions]
+    for registry, definition in wanted:
+        registry.check_free(definition.name)
+    for registry, definition in wanted:
         registry.add(definition)
-    router.home.settle(runtime)
 
 
 # Tasks that belong to whichever application there is: `shared_task`.
 
-_shared: list[tuple[TaskDefinition, Home]] = []
+_shared = TaskRegistry()
+_home = Home()
 _applications: weakref.WeakSet[Runtime] = weakref.WeakSet()
 
 
 def join_shared(runtime: Runtime) -> None:
     """Make an application known to `shared_task`: it gets the tasks declared so far, and later ones."""
-    for definition, home in _shared:
-        runtime.registry.add(definition)
-        home.settle(runtime)
+    add_to_all([runtime.registry], _shared)
     _applications.add(runtime)
+    _home.settle(runtime)
 
 
 def shared_task(name: Any = None, *, awaiting: bool | None = None, **options: Any) -> Any:
@@ -192,12 +215,8 @@ def shared_task(name: Any = None, *, awaiting: bool | None = None, **options: An
 
     def declare(function: Callable[..., Any]) -> RegisteredTask[Any, Any]:
         definition = define(function, None if callable(name) else name, TaskOptions.build(**options))
-        home = Home()
-        for runtime in _applications:
-            runtime.registry.add(definition)
-            home.settle(runtime)
-        _shared.append((definition, home))
+        add_to_all([_shared, *(runtime.registry for runtime in _applications)], [definition])
         awaitable = not definition.in_thread if awaiting is None else awaiting
-        return (AsyncTask if awaitable else SyncTask)(definition, home)
+        return (AsyncTask if awaitable else SyncTask)(definition, _home)
 
     return declare(name) if callable(name) else declare

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 import attrs
 
 from qtasks.config import QueueConfig
-from qtasks.errors import ConfigError, WouldSuspendError
+from qtasks.errors import ConfigError, PluginError, WouldSuspendError
 from qtasks.hooks import HookRegistry
 from qtasks.options import CallOptions
 from qtasks.ports import Broker, GlobalConfig, Storage
@@ -33,6 +33,7 @@ PRODUCER_HOOKS = frozenset(
         "qtasks_add_task_before_broker",
         "qtasks_add_task_after_broker",
         "qtasks_get",
+        "qtasks_ping",
         "broker_add_before",
         "broker_add_after",
         "broker_get",
@@ -135,11 +136,21 @@ class Runtime:
     _blocking: Link | None = attrs.field(init=False, default=None)
     _warned: set[str] = attrs.field(init=False, factory=set)
 
+    def connect(self, link: Link) -> Link:
+        """Use other components from now on. Returns those in use so far."""
+        before, self.link, self._blocking = self.link, link, None
+        return before
+
     def blocking_link(self) -> Link | None:
         """The link of the blocking face; None where one of the components has no such view."""
         if self._blocking is None:
             self._blocking = self.link.blocking()
         return self._blocking
+
+    def close_blocking(self) -> None:
+        """Close the link of the blocking face; the next use opens it again."""
+        if self._blocking is not None and self._blocking.opened:
+            drive(self._blocking.close())
 
     def run_blocking(self, make: Make[T], what: str = "") -> T:
         """Run a call to its end in the calling thread.
@@ -171,6 +182,20 @@ class Runtime:
         return await make(self.link)
 
 
+def answered(hook: str, answer: object, wanted: type[T]) -> T:
+    """Return what a hook's implementations made of a value, if it is still of its type.
+
+    Raises:
+        PluginError: it is not.
+    """
+    if not isinstance(answer, wanted):
+        raise PluginError(
+            f"Hook {hook}: a plugin answered with a {type(answer).__name__}.",
+            f"Return None or a {wanted.__name__}; msgspec.structs.replace(...) makes a changed one.",
+        )
+    return answer
+
+
 def drive(coroutine: Coroutine[Any, Any, T]) -> T:
     """Run a coroutine that never suspends.
 
@@ -186,7 +211,8 @@ def drive(coroutine: Coroutine[Any, Any, T]) -> T:
     coroutine.close()
     raise WouldSuspendError(
         f"{name} waited for an event loop while it was driven by a blocking caller.",
-        "Use `from qtasks.asyncio import QueueTasks`, or make the hook or component that it awaits blocking.",
+        "Use `from qtasks.asyncio import QueueTasks`, make the hook or component that it awaits blocking, or set "
+        "`suspends = True` on the executor that does.",
     )
 
 

@@ -8,22 +8,25 @@ from __future__ import annotations
 
 import asyncio
 import threading
+import time
 from collections.abc import Callable, Collection, Coroutine, Iterator, Sequence
 from concurrent.futures import Future
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from typing import Any, Protocol, TypeAlias
 
 import attrs
 import pytest
-
 from qtasks.codec import decode_message, encode_message
 from qtasks.errors import MalformedMessageError
 from qtasks.message import WIRE_VERSION, Delivery, Envelope, ErrorInfo, Outcome, Record, StreamItem, TaskMessage, new_id
 from qtasks.ports import BackendContext, Broker, Component, GlobalConfig, QueueFacts, Storage
 from qtasks.types import SYSTEM_CLOCK, US_PER_S, Clock, TaskStatus
 
-PATIENCE_S = 30.0
-"""How long a test waits for what must come at once: it fails when the wait was as long."""
+PATIENCE_S = 20.0
+"""How long tests ask to wait for what must come at once."""
+
+AT_ONCE_S = 8.0
+"""A call that took longer has let a wait run out: it fails."""
 
 
 class Place(Protocol):
@@ -38,6 +41,12 @@ class Place(Protocol):
 
 NewPlace: TypeAlias = Callable[[], Place]
 """What a backend's tests provide: every call gives a new, empty place."""
+
+
+def require(broker: Broker, capability: str) -> None:
+    """Skip a test that asks for what the broker does not declare."""
+    if getattr(broker.capabilities, capability) in {False, "none"}:
+        pytest.skip(f"{type(broker).__name__} does not declare {capability!r}")
 
 
 class FrozenClock:
@@ -63,6 +72,14 @@ class FrozenClock:
         self._wall_us += round(seconds * US_PER_S)
 
 
+@contextmanager
+def at_once(limit_s: float = AT_ONCE_S) -> Iterator[None]:
+    """Fail when the block takes long enough for a wait to have run out."""
+    begun = time.monotonic()
+    yield
+    assert time.monotonic() - begun < limit_s, "what must come at once was waited for"
+
+
 class AsyncFace:
     """Drives coroutines with an event loop."""
 
@@ -75,7 +92,8 @@ class AsyncFace:
         return component
 
     def call(self, coroutine: Coroutine[Any, Any, Any]) -> Any:
-        return self._runner.run(coroutine)
+        with at_once():
+            return self._runner.run(coroutine)
 
     def start(self, coroutine: Coroutine[Any, Any, Any]) -> Callable[[], Any]:
         """Begin a call that waits; what is returned gives its result."""
@@ -85,7 +103,20 @@ class AsyncFace:
         async def join() -> Any:
             return await task
 
-        return lambda: self._runner.run(join())
+        return lambda: self.call(join())
+
+    def interrupt(self, coroutine: Coroutine[Any, Any, Any], steps: int) -> None:
+        """Begin a call that waits, and cancel it after so many steps of the loop."""
+
+        async def interrupt() -> None:
+            task = asyncio.ensure_future(coroutine)
+            for _ in range(steps):
+                await asyncio.sleep(0)
+            task.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await task
+
+        self._runner.run(interrupt())
 
     def close(self) -> None:
         self._runner.close()
@@ -104,7 +135,8 @@ class BlockingFace:
 
     def call(self, coroutine: Coroutine[Any, Any, Any]) -> Any:
         try:
-            coroutine.send(None)
+            with at_once():
+                coroutine.send(None)
         except StopIteration as end:
             return end.value
         coroutine.close()
@@ -117,17 +149,21 @@ class BlockingFace:
         def run() -> None:
             try:
                 future.set_result(self.call(coroutine))
-            except BaseException as error:  # it is raised where the result is asked for
+            except BaseException as error:  # noqa: BLE001 - raised again where the result is asked for
                 future.set_exception(error)
 
         threading.Thread(target=run, daemon=True).start()
-        return lambda: future.result(2 * PATIENCE_S)
+        return lambda: future.result(PATIENCE_S)
 
     def close(self) -> None:
         """Nothing to free."""
 
 
-FACES: dict[str, type[AsyncFace] | type[BlockingFace]] = {"async": AsyncFace, "blocking": BlockingFace}
+FACES: dict[str, type[AsyncFace | BlockingFace]] = {"async": AsyncFace, "blocking": BlockingFace}
+
+
+NEEDED = {"cancel": "cancel", "cancel_requests": "cancel", "set_paused": "pause", "inspect": "inspect"}
+"""Methods of brokers that need a declared capability."""
 
 
 class Driven:
@@ -138,6 +174,8 @@ class Driven:
         self._face = face
 
     def __getattr__(self, name: str) -> Callable[..., Any]:
+        if name in NEEDED:
+            require(self.component, NEEDED[name])
         method = getattr(self.component, name)
         return lambda *args, **options: self._face.call(method(*args, **options))
 
@@ -222,7 +260,10 @@ class Rig:
         self.face.close()
 
     def envelope(self, task: str = "t", payload: bytes | None = None, **fields: Any) -> Envelope:
-        """Make a message, accepted now; a payload in place of its own bytes."""
+        """Make a message, accepted now; a payload in place of its own bytes.
+
+        `due_in_s` and `expires_in_s` count from now.
+        """
         now = self.clock.wall_us()
         defaults = {
             "id": new_id(),
@@ -234,11 +275,14 @@ class Rig:
         for name in ("due", "expires"):
             if in_s := fields.pop(f"{name}_in_s", None):
                 fields[name] = now + round(in_s * US_PER_S)
+        for name, capability in (("due", "delay"), ("unique", "unique"), ("priority", "priority")):
+            if fields.get(name):
+                require(self.broker.component, capability)
         envelope = encode_message(TaskMessage(v=WIRE_VERSION, task=task, **defaults | fields))
         return envelope if payload is None else Envelope(envelope.message, payload)
 
     def add(self, task: str = "t", **fields: Any) -> str:
-        """Publish one message; `due_in_s` and `expires_in_s` count from now."""
+        """Publish one message."""
         [task_id] = self.broker.publish([self.envelope(task, **fields)])
         return task_id
 
@@ -254,6 +298,8 @@ class Rig:
 
     def outcome(self, delivery: Delivery, status: TaskStatus = TaskStatus.SUCCESS, **fields: Any) -> Outcome:
         """Say what became of a delivery: by default a success with result `1`, kept for an hour."""
+        if fields.get("due"):
+            require(self.broker.component, "delay")
         now = self.clock.wall_us()
         defaults: dict[str, Any] = {"started": now, "finished": now, "keep_s": 3600, "worker": "w"}
         if status is TaskStatus.SUCCESS:
@@ -280,14 +326,10 @@ class Rig:
         return facts
 
     def clean_up(self) -> None:
-        """Let the housekeeping run."""
-        self.worker().leave()
-        self.broker.beat([])
-
-    def require(self, capability: str) -> None:
-        """Skip the test of what the broker does not declare."""
-        if not getattr(self.capabilities, capability):
-            pytest.skip(f"{type(self.broker.component).__name__} does not declare {capability!r}")
+        """Let a worker come by, beat once with the housekeeping that belongs to it, and go."""
+        passer_by = self.worker()
+        passer_by.beat()
+        passer_by.leave()
 
 
 OpenRig: TypeAlias = Callable[..., Rig]

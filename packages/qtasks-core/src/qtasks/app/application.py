@@ -17,9 +17,9 @@ from qtasks.hooks import HookRegistry, PluginInfo, discover
 from qtasks.options import CallOptions, check_name
 from qtasks.ports import BackendContext, Broker, CancelAnswer, GlobalConfig, Storage
 from qtasks.producer import Producer
-from qtasks.registry import TaskDefinition
+from qtasks.registry import TaskDefinition, check_task_name
 from qtasks.result import Task
-from qtasks.router import Declarations, include, join_shared
+from qtasks.router import Declarations, join_shared
 from qtasks.runtime import Call, Home, Link, Make, Runtime
 from qtasks.task import PreparedCall, call_options
 
@@ -136,9 +136,9 @@ class Application(Declarations):
         """Take in the tasks of a router, and those it gets later.
 
         Raises:
-            ConfigError: a name is taken.
+            ConfigError: a name is taken; nothing was taken in.
         """
-        include(self.tasks, self.runtime, router)
+        router.include_in(self.runtime)
         self.routers.append(router)
 
     def add_plugin(
@@ -160,7 +160,7 @@ class Application(Declarations):
     # Operations: the one implementation behind both faces.
 
     def _call(self, task_name: str, args: tuple[Any, ...], kwargs: dict[str, Any], options: CallOptions) -> Call:
-        definition: TaskDefinition | None = self.tasks.find(task_name)
+        definition: TaskDefinition | None = self.tasks.find(check_task_name(task_name))
         return Call(task_name, args, kwargs, options, definition)
 
     async def _add(self, link: Link, call: Call) -> Task[Any] | None:

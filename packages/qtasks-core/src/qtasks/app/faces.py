@@ -105,9 +105,7 @@ class QueueTasks(SyncDeclarations, Runs):
 
     def close(self) -> None:
         """Close the connections of the calling face; the next call opens them again."""
-        link = self.runtime.blocking_link()
-        if link is not None and link.opened:
-            self.runtime.run_blocking(lambda link: link.close())
+        self.runtime.close_blocking()
 
 
 class AsyncQueueTasks(AsyncDeclarations, Runs):
@@ -136,6 +134,7 @@ class AsyncQueueTasks(AsyncDeclarations, Runs):
         return await self.runtime.run_async(self._ping) if server else True
 
     async def close(self) -> None:
-        """Close the connections of the calling loop; the next call opens them again."""
+        """Close the connections of the calling loop, and those of blocking tasks; the next call opens them again."""
         if self.runtime.link.opened:
             await self.runtime.link.close()
+        self.runtime.close_blocking()

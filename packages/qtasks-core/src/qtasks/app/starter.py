@@ -9,7 +9,7 @@ import signal
 import threading
 from typing import TYPE_CHECKING, Any
 
-from qtasks.worker.lease import Announce, BeatThread, Lease
+from qtasks.worker.lease import BeatThread, Lease
 from qtasks.worker.worker import Worker
 
 if TYPE_CHECKING:
@@ -24,34 +24,45 @@ class Starter:
     Args:
         app: the application.
         lease: a lease that a supervisor renews; None has a daemon thread renew it.
-        announce: told of each new incarnation.
-        options: for the worker: `name`, `concurrency`, `queues`, `burst`.
+        options: for the worker: `name`, `concurrency`, `queues`, `burst` and so on.
     """
 
-    def __init__(
-        self, app: Application, *, lease: Lease | None = None, announce: Announce | None = None, **options: Any
-    ) -> None:
+    def __init__(self, app: Application, *, lease: Lease | None = None, **options: Any) -> None:
         self._app = app
         self._supervised = lease is not None
         self._loop: asyncio.AbstractEventLoop | None = None
         self.lease = lease or Lease(app.config.lease)
         worker_class = app.worker_class or Worker
-        self.worker: Worker = worker_class(app.runtime, lease=self.lease, announce=announce, **options)
+        self.worker: Worker = worker_class(app.runtime, lease=self.lease, **options)
 
     def run(self) -> None:
-        """Run until the worker stops. SIGTERM and SIGINT drain it; a second one ends it at once, with hand-back."""
+        """Run until the worker stops.
+
+        SIGTERM and SIGINT drain it; a second one ends it at once, with hand-back. Under a supervisor SIGTERM
+        drains it, however often it comes: whoever signals all processes of a group must not be heard twice.
+        """
         with asyncio.Runner(loop_factory=_loop_factory()) as runner:
-            runner.run(self._main())
+            runner.run(self._run_with_signals())
 
-    def stop(self) -> None:
-        """Drain the worker. Callable from any thread."""
-        if self._loop is not None and not self._loop.is_closed():
-            with contextlib.suppress(RuntimeError):  # the loop has just ended
-                self._loop.call_soon_threadsafe(self.worker.stop)
+    def stop(self, *, at_once: bool = False) -> None:
+        """Drain the worker; `at_once` without any grace. Callable from any thread, also before it runs."""
+        if self._loop is None:
+            self.worker.stop()
+            return
+        with contextlib.suppress(RuntimeError):  # the loop has ended
+            self._loop.call_soon_threadsafe(self.worker.stop, 0 if at_once else None)
 
-    async def _main(self) -> None:
+    async def _run_with_signals(self) -> None:
+        self._watch_signals(asyncio.get_running_loop())
+        await self.serve()
+
+    async def serve(self) -> None:
+        """Run until the worker stops, on the running event loop; signals are the caller's affair.
+
+        Raises:
+            BackendError: the broker cannot be reached at the start.
+        """
         self._loop = asyncio.get_running_loop()
-        self._watch_signals(self._loop)
         runtime, hooks = self._app.runtime, self._app.hooks.dispatch
         link = runtime.link
         if hooks.starter_start is not None:
@@ -84,14 +95,16 @@ class Starter:
     def _watch_signals(self, loop: asyncio.AbstractEventLoop) -> None:
         if threading.current_thread() is not threading.main_thread():
             return
-        for number in (signal.SIGTERM, signal.SIGINT):
+        for number in (signal.SIGTERM,) if self._supervised else (signal.SIGTERM, signal.SIGINT):
             with contextlib.suppress(NotImplementedError):  # Windows
                 loop.add_signal_handler(number, self._signalled)
 
     def _signalled(self) -> None:
-        if self.worker.stopping:
+        if self._supervised:
+            self.worker.stop()
+        elif self.worker.stopping:
             log.warning("Second signal: stopping at once; what runs goes back to its queue.")
-            self.worker.hurry()
+            self.worker.stop(0)
         else:
             log.info("Stopping: running tasks have %g s to finish.", self._app.config.grace)
             self.worker.stop()

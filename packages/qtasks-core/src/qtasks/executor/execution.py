@@ -4,24 +4,33 @@ from __future__ import annotations
 
 import asyncio
 import enum
+import logging
+import os
 import time
 import traceback
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-from msgspec.structs import replace
+from msgspec import convert
+from msgspec.structs import asdict, replace
 
 from qtasks.codec import encode_value
-from qtasks.errors import LimitError, MalformedMessageError, TaskCancelError, TimeLimitExceeded
+from qtasks.errors import ArgumentsError, LimitError, PluginError, TaskCancelError, TimeLimitExceeded
 from qtasks.executor.context import current_executor
 from qtasks.executor.limits import ThreadTimeLimitExceeded
+from qtasks.executor.plan import make_plan
 from qtasks.message import Delivery, ErrorInfo, Outcome, StreamItem, TaskMessage
+from qtasks.registry import TaskDefinition
+from qtasks.runtime import answered
 from qtasks.types import TaskStatus
 
 if TYPE_CHECKING:
+    from qtasks.executor.executor import TaskExecutor
     from qtasks.executor.plan import Plan
     from qtasks.runtime import Runtime
+
+log = logging.getLogger("qtasks.worker")
 
 TRACEBACK_BYTES = 64 * 1024
 """How much of a traceback is kept: its end."""
@@ -29,7 +38,7 @@ TRACEBACK_BYTES = 64 * 1024
 WAITED_FOR_S = 60.0
 """How long a result that is not to be kept is there for the caller that waits for it."""
 
-_OURS = str(Path(__file__).parents[1])
+_OURS = str(Path(__file__).parents[1]) + os.sep
 
 
 class RunsTasks(Protocol):
@@ -127,7 +136,7 @@ class Run:
 
 
 async def execute(run: Run) -> Outcome | None:
-    """Run one attempt to its outcome. Raises nothing but the cancellation of the slot itself.
+    """Run one attempt to its outcome. Raises nothing.
 
     Returns:
         the outcome; None when the lease was lost meanwhile.
@@ -135,23 +144,24 @@ async def execute(run: Run) -> Outcome | None:
     run.started = run.worker.runtime.clock.wall_us()
     limit = run.plan.definition.options.max_time
     timer = None
-    outcome: Outcome | None
-    if limit is not None and not run.plan.definition.in_thread:
+    if limit is not None and run.plan.on_loop:
         timer = asyncio.get_running_loop().call_later(limit, run.interrupt, Interrupt.TIME)
+    outcome: Outcome | None = None
+    raised: BaseException | None = None
     try:
         outcome = await _attempt(run)
-    except asyncio.CancelledError:
-        if run.interrupted is None or run.leader is None:
-            raise
-        run.leader.uncancel()
-        outcome = await _interrupted(run)
     except BaseException as error:  # noqa: BLE001 - whatever a task raises, SystemExit included, is its own
-        outcome = await _failed(run, error)
-    finally:
-        run.leader = None
-        if timer is not None:
-            timer.cancel()
-    return outcome
+        raised = error
+    if timer is not None:
+        timer.cancel()
+    leader, run.leader = run.leader, None  # nothing interrupts it any more
+    if leader is not None and run.interrupted is not None:
+        leader.uncancel()
+    if raised is None:
+        return outcome
+    if run.interrupted is not None and isinstance(raised, asyncio.CancelledError):
+        return await _interrupted(run)
+    return await _failed(run, raised)
 
 
 async def _attempt(run: Run) -> Outcome:
@@ -160,7 +170,7 @@ async def _attempt(run: Run) -> Outcome:
     executor = run.plan.executor(run)
     current_executor.set(executor)
     if run.worker.runtime.hooks.dispatch.worker_execute_before is not None:
-        await _before_execute(run)
+        await _before_execute(run, executor)
     result = await executor.execute()
     if run.interrupted is Interrupt.TIME:  # it swallowed the cancellation; the limit stands
         raise _over_time(run)
@@ -215,14 +225,16 @@ async def _failed(run: Run, error: BaseException) -> Outcome:
     info = describe(error)
     if isinstance(error, TaskCancelError):
         return ended(run, TaskStatus.CANCEL, replace(info, text=error.message))
+    if isinstance(error, ArgumentsError):
+        return ended(run, TaskStatus.DEAD, info)
     outcome = ended(run, TaskStatus.ERROR, info)
-    if isinstance(error, MalformedMessageError) or not isinstance(error, Exception):
+    if not isinstance(error, Exception):
         return outcome
     hooks = run.worker.runtime.hooks.dispatch
     if hooks.worker_task_error_retry is None:
         return outcome
     try:
-        retried: Outcome = await hooks.worker_task_error_retry(
+        retried = await hooks.worker_task_error_retry(
             broker=run.worker.runtime.link.broker,
             task_func=run.plan.definition,
             task_broker=run.message,
@@ -230,9 +242,23 @@ async def _failed(run: Run, error: BaseException) -> Outcome:
             model=outcome,
             e=error,
         )
-    except Exception as hook_error:  # noqa: BLE001 - a broken plugin must not lose the task's own error
-        return ended(run, TaskStatus.ERROR, describe(hook_error))
-    return retried
+        return checked("worker_task_error_retry", retried, run.delivery)
+    except Exception as hook_error:
+        log.exception("Task %s is not retried, because a plugin failed.", run.message.id)
+        return replace(outcome, error=replace(info, causes=[*info.causes, describe_short(hook_error)]))
+
+
+def checked(hook: str, answer: object, delivery: Delivery) -> Outcome:
+    """Return what the plugins made of an outcome, if it is one that can be written.
+
+    Raises:
+        PluginError: it is none, or that of another delivery.
+        ValidationError: a field is of a wrong type.
+    """
+    outcome = answered(hook, answer, Outcome)
+    if outcome.delivery is not delivery:
+        raise PluginError(f"Hook {hook}: a plugin answered with the outcome of another delivery.")
+    return convert(asdict(outcome), Outcome, from_attributes=True)
 
 
 def ended(run: Run, status: TaskStatus, error: ErrorInfo | None) -> Outcome:
@@ -252,16 +278,27 @@ def ended(run: Run, status: TaskStatus, error: ErrorInfo | None) -> Outcome:
 
 
 async def _before_run(run: Run) -> None:
+    hook, planned = "worker_run_task_before", run.plan.definition
     values = await run.worker.runtime.hooks.dispatch.worker_run_task_before(
-        worker=run.worker, task_func=run.plan.definition, task_broker=run.message
+        worker=run.worker, task_func=planned, task_broker=run.message
     )
-    run.message = values["task_broker"]
+    run.message = answered(hook, values["task_broker"], TaskMessage)
+    definition = answered(hook, values["task_func"], TaskDefinition)
+    if definition.in_thread is not planned.in_thread:
+        raise PluginError(
+            f"Hook {hook}: a plugin put the {definition.kind} task {definition.name!r} in the place of the "
+            f"{planned.kind} task {planned.name!r}.",
+            "By then the slot is chosen: put a blocking task in the place of a blocking one only.",
+        )
+    if definition is not planned:
+        run.plan = make_plan(definition, run.worker.runtime)
 
 
-async def _before_execute(run: Run) -> None:
-    run.delivery = await run.worker.runtime.hooks.dispatch.worker_execute_before(
+async def _before_execute(run: Run, executor: TaskExecutor) -> None:
+    model = await run.worker.runtime.hooks.dispatch.worker_execute_before(
         worker=run.worker, task_broker=run.message, task_func=run.plan.definition, model=run.delivery
     )
+    executor.delivery = answered("worker_execute_before", model, Delivery)
 
 
 def describe(error: BaseException) -> ErrorInfo:
@@ -271,19 +308,25 @@ def describe(error: BaseException) -> ErrorInfo:
     while first is not None and first.tb_frame.f_code.co_filename.startswith(_OURS):
         first = first.tb_next
     lines = traceback.format_exception(type(error), error, first or tb)
-    text = "".join(lines)
+    text = "".join(lines).encode(errors="backslashreplace")
     if len(text) > TRACEBACK_BYTES:
-        text = "...\n" + text[-TRACEBACK_BYTES:]
+        text = b"...\n" + text[4 - TRACEBACK_BYTES :]
     causes: list[str] = []
     cause = error.__cause__
     while cause is not None and len(causes) < 16:
-        causes.append(f"{type(cause).__name__}: {_text(cause)}")
+        causes.append(describe_short(cause))
         cause = cause.__cause__
-    return ErrorInfo(type(error).__name__, _text(error), text, causes)
+    return ErrorInfo(type(error).__name__, _text(error), text.decode(errors="ignore"), causes)
+
+
+def describe_short(error: BaseException) -> str:
+    """An exception in a line: "Type: text"."""
+    return f"{type(error).__name__}: {_text(error)}"
 
 
 def _text(error: BaseException) -> str:
+    """The message of an exception, without what UTF-8 cannot carry (the names of files may hold it)."""
     try:
-        return str(error)[:16_384]
+        return str(error)[:16_384].encode(errors="backslashreplace").decode()
     except Exception:  # noqa: BLE001 - a broken __str__ must not hide the error
         return "<the exception has no text: its __str__ raised>"

@@ -9,6 +9,7 @@ import inspect
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from qtasks.errors import ArgumentsError
 from qtasks.executor.context import BoundTask, TaskContext, bind
 from qtasks.executor.generators import run_generator
 from qtasks.executor.limits import call_limited
@@ -77,7 +78,7 @@ class TaskExecutor:
                 else:
                     self.result = await hooks.task_executor_around(call_next=self.run_task, ctx=self)
             except Exception as error:  # noqa: BLE001 - the user's function may raise anything
-                self.result = await self.on_error(error)
+                self.result = await self.on_error(self._wrong_call(error) or error)
             if hooks.task_executor_after_execute is not None:
                 await hooks.task_executor_after_execute(task_executor=self)
             if hooks.task_executor_after_execute_result_replace is not None:
@@ -91,11 +92,22 @@ class TaskExecutor:
                     task_executor=self, task_func=self.task_func, task_broker=self.task_broker
                 )
 
+    def _wrong_call(self, error: Exception) -> ArgumentsError | None:
+        """What to say in the place of the TypeError of a call that does not fit the function."""
+        if not isinstance(error, TypeError):
+            return None
+        bound = (None,) if self.task_func.options.echo else ()
+        try:
+            inspect.signature(self.task_func.function).bind(*bound, *self.args, **self.kw)
+        except TypeError as misfit:
+            return ArgumentsError(f"the arguments do not fit {self.task_func.name!r}: {misfit}")
+        return None
+
     async def prepare(self) -> None:
         """Restore the arguments by annotation and let plugins replace them.
 
         Raises:
-            MalformedMessageError: an argument does not fit its annotation.
+            ArgumentsError: an argument does not fit its annotation.
         """
         if self.plan.arguments is not None:
             self.args, self.kw = self.plan.arguments.restore(self.args, self.kw)
@@ -190,9 +202,13 @@ class TaskExecutor:
             spent = (self.runtime.clock.wall_us() - self.run.started) / US_PER_S
             args = (limit - spent, function, *args)
             function = call_limited
-        if self.plan.on_loop:
+        if not self.plan.on_loop:
+            return function(*args, **kw)
+        leader, self.run.leader = self.run.leader, None  # what a thread does is not interrupted from the loop
+        try:
             return await self.run.worker.call_in_thread(function, *args, **kw)
-        return function(*args, **kw)
+        finally:
+            self.run.leader = leader
 
     async def wait_for(self, answer: Awaitable[Any]) -> Any:
         """Await something, also from a slot thread (there the event loop does it and the thread waits)."""

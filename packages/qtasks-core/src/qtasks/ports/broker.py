@@ -76,9 +76,7 @@ class Broker(Component):
         """
 
     @abstractmethod
-    async def finish(
-        self, owner: str, outcomes: Sequence[Outcome], items: Sequence[StreamItem] = ()
-    ) -> list[str]:
+    async def finish(self, owner: str, outcomes: Sequence[Outcome], items: Sequence[StreamItem] = ()) -> list[str]:
         """Write what became of deliveries, in one step: fenced, stored, acknowledged, waiters woken.
 
         Where the storage shares the server, results, histories and stream values are stored in the same

@@ -113,9 +113,7 @@ class Storage(Component):
         """A shared value and its version; (None, 0) when there is none. For state and schedules."""
 
     @abstractmethod
-    async def save_value(
-        self, key: str, value: bytes | None, version: int, ttl_s: float | None = None
-    ) -> bool:
+    async def save_value(self, key: str, value: bytes | None, version: int, ttl_s: float | None = None) -> bool:
         """Store a shared value if its version is still the one that was loaded (compare and set).
 
         Args:

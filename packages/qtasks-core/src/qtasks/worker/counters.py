@@ -73,17 +73,18 @@ def facts(worker: Worker) -> WorkerFacts:
         queues=list(worker.queues),
         slots=worker.concurrency,
         running=[{"id": run.message.id, "task": run.message.task, "started": run.started} for run in running],
-        rss_bytes=_rss_bytes(usage),
+        rss_bytes=rss_bytes(),
         cpu_s=usage.ru_utime + usage.ru_stime,
         lag_s=worker.lag_s,
         refused=worker.refused,
     )
 
 
-def _rss_bytes(usage: resource.struct_rusage) -> int:
-    """Resident memory now where /proc tells, else its peak (kilobytes on Linux, bytes on macOS)."""
+def rss_bytes() -> int:
+    """Resident memory of this process now where /proc tells, else its peak (kilobytes on Linux, bytes on macOS)."""
     try:
         with open("/proc/self/statm", "rb") as file:  # noqa: PTH123 - read once per beat
             return int(file.read().split()[1]) * resource.getpagesize()
     except OSError:
-        return usage.ru_maxrss if sys.platform == "darwin" else usage.ru_maxrss * 1024
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        return peak if sys.platform == "darwin" else peak * 1024

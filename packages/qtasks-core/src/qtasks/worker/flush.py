@@ -6,6 +6,7 @@ While one flush is under way the next outcomes gather; an idle worker flushes at
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import threading
 import time
@@ -15,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from msgspec.structs import replace
 
 from qtasks.errors import BackendError
-from qtasks.executor.execution import Run, describe
+from qtasks.executor.execution import Run, checked, describe
 from qtasks.message import Outcome, StreamItem
 from qtasks.types import TaskStatus
 from qtasks.worker.backoff import Backoff
@@ -67,7 +68,8 @@ class Flusher:
             self._wake.set()
         elif not self._rung:
             self._rung = True
-            self._loop.call_soon_threadsafe(self._wake.set)
+            with contextlib.suppress(RuntimeError):  # the worker has gone without this run, and its loop with it
+                self._loop.call_soon_threadsafe(self._wake.set)
 
     def recent(self) -> int:
         """How many runs were finished in the last 20 ms."""
@@ -94,7 +96,8 @@ class Flusher:
                 items = self._items[:]
                 del self._items[: len(items)]
                 await self._write(items)
-                self._recent.append((time.monotonic(), len(self._flushing)))
+                ran = sum(outcome.status is not TaskStatus.NEW for _, outcome in self._flushing)
+                self._recent.append((time.monotonic(), ran))  # what is handed back is no reason to take more
                 self._flushing = []
                 self._worker.room.set()
 
@@ -113,10 +116,13 @@ class Flusher:
         outcomes = [outcome for _, outcome in batch]
         refused = await self._finish(outcomes, [item for item in items if worker.owns(item.delivery)])
         worker.refused += len(refused)
-        for run, outcome in batch:
-            worker.forget(run, outcome)
+        written = [pair for pair in batch if pair[1].delivery.id not in refused] if refused else batch
+        for _, outcome in batch:
+            worker.forget(outcome.delivery)
+        for run, outcome in written:
+            worker.count(run, outcome)
         if hooks.storage_remove_finished_task or hooks.worker_execute_after:
-            for run, outcome in batch:
+            for run, outcome in written:
                 await self._after(run, outcome)
 
     async def _finish(self, outcomes: list[Outcome], items: list[StreamItem]) -> list[str]:
@@ -157,28 +163,36 @@ class Flusher:
         return []
 
     async def _before(self, run: Run | None, outcome: Outcome) -> Outcome:
-        """The hooks before the flush, in the order of `docs/reference/hooks.md`."""
+        """The hooks before the flush; where a plugin fails, the task does, and not the worker."""
+        try:
+            return await self._replaced(run, outcome)
+        except Exception as error:
+            if outcome.status is TaskStatus.NEW:  # a hand-back stands: its task did not run
+                log.exception("A plugin failed while task %s was handed back.", outcome.delivery.id)
+                return outcome
+            keep_s = self._worker.runtime.config.failure_ttl
+            return replace(outcome, status=TaskStatus.ERROR, result=None, error=describe(error), due=0, keep_s=keep_s)
+
+    async def _replaced(self, run: Run | None, outcome: Outcome) -> Outcome:
+        """What the hooks before the flush make of an outcome, in the order of `docs/reference/hooks.md`."""
         hooks, link = self._worker.runtime.hooks.dispatch, self._worker.link
         definition, message = (None, None) if run is None else (run.plan.definition, run.message)
-        try:
-            for hook, component in (
-                (hooks.storage_update, {"storage": link.storage}),
-                (hooks.broker_update, {"broker": link.broker}),
-            ):
-                if hook is not None:
-                    fields = {name: getattr(outcome, name) for name in ("status", "result", "error", "due", "keep_s")}
-                    outcome = replace(outcome, **await hook(**component, kw=fields))
-            if hooks.worker_remove_finished_task is not None:
-                values: dict[str, Any] = await hooks.worker_remove_finished_task(
-                    worker=self._worker, broker=link.broker, task_func=definition, task_broker=message, model=outcome
-                )
-                outcome = values["model"]
-            if hooks.broker_remove_finished_task is not None:
-                outcome = await hooks.broker_remove_finished_task(
-                    broker=link.broker, storage=link.storage, model=outcome
-                )
-        except Exception as error:  # noqa: BLE001 - a plugin that raises fails the task, not the worker
-            return replace(outcome, status=TaskStatus.ERROR, result=None, error=describe(error))
+        delivery = outcome.delivery
+        for name, hook, component in (
+            ("storage_update", hooks.storage_update, {"storage": link.storage}),
+            ("broker_update", hooks.broker_update, {"broker": link.broker}),
+        ):
+            if hook is not None:
+                fields = {field: getattr(outcome, field) for field in ("status", "result", "error", "due", "keep_s")}
+                outcome = checked(name, replace(outcome, **await hook(**component, kw=fields)), delivery)
+        if hooks.worker_remove_finished_task is not None:
+            values: dict[str, Any] = await hooks.worker_remove_finished_task(
+                worker=self._worker, broker=link.broker, task_func=definition, task_broker=message, model=outcome
+            )
+            outcome = checked("worker_remove_finished_task", values["model"], delivery)
+        if hooks.broker_remove_finished_task is not None:
+            model = await hooks.broker_remove_finished_task(broker=link.broker, storage=link.storage, model=outcome)
+            outcome = checked("broker_remove_finished_task", model, delivery)
         return outcome
 
     async def _after(self, run: Run | None, outcome: Outcome) -> None:

@@ -7,6 +7,7 @@ worker finished in the last 20 ms; what has not started within 100 ms is handed 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import datetime as dt
 import logging
 import time
@@ -43,6 +44,15 @@ MAX_EXTRA_BYTES = 16 * 1024 * 1024
 PARK_FIRST_S, PARK_CAP_S, PARK_END_S = 10.0, 300.0, 86_400.0
 """Unknown tasks wait for a newer worker: 10 s doubling to 5 min, dead after a day."""
 
+INTAKE_HOOKS = (
+    "broker_add_worker",
+    "broker_running_older_tasks",
+    "storage_add_process",
+    "storage_running_older_tasks",
+    "worker_add",
+)
+"""Hooks that fire between the taking of a task and its waiting for a slot."""
+
 log = logging.getLogger("qtasks.worker")
 
 
@@ -52,6 +62,8 @@ class Intake:
     def __init__(self, worker: Worker) -> None:
         self._worker = worker
         self._plans: dict[str, Plan] = {}
+        self._async_hooks: frozenset[str] = frozenset()
+        self._hooked = False
         self._suspects: deque[Run] = deque()
         self._wary = False
         self._mean_bytes = 256.0
@@ -62,31 +74,36 @@ class Intake:
         backoff = Backoff()
         hasty = 0
         while not worker.stopping:
-            room = self._room()
+            room = min(self._room(), worker.quota)
             if room <= 0:
                 await self._wait_for_room()
                 continue
             in_hand = [delivery.id for delivery in worker.in_hand.values()] if worker.in_doubt else None
-            asked = time.monotonic()
+            asked, owner = time.monotonic(), worker.lease.owner
             try:
-                deliveries = await worker.link.broker.take(
-                    worker.lease.owner, worker.queues, room, 0 if worker.burst else WAIT_S, in_hand
-                )
+                deliveries = await worker.link.broker.take(owner, worker.queues, room, self._patience_s(), in_hand)
             except BackendError as error:
                 worker.in_doubt = True
                 backoff.note(log, "Tasks could not be taken", error)
                 await backoff.sleep()
                 continue
             backoff.reset()
+            if owner != worker.lease.owner:  # taken for an incarnation that is over: they run elsewhere
+                continue
             if in_hand is not None:
                 worker.in_doubt = False
             worker.last_take = time.monotonic()
             if deliveries:
+                worker.quota -= len(deliveries)
                 await self._accept_all(deliveries)
+                if worker.quota <= 0:
+                    worker.retire("it has taken as many tasks as it may")
             elif worker.burst and not worker.in_hand:
                 return
             elif worker.burst:
                 await self._wait_for_room()
+            else:
+                self._return_stale()
             hasty = hasty + 1 if not deliveries and worker.last_take - asked < HASTY_S else 0
             if hasty > HASTY_LIMIT:  # the lease is lost, or something wakes us for nothing
                 await asyncio.sleep(STALE_S)
@@ -104,16 +121,23 @@ class Intake:
         room = capacity - busy
         return room if room * 2 >= capacity or not worker.waiting else 0
 
+    def _patience_s(self) -> float:
+        """How long to wait for something to take: not for long while something in hand may become stale."""
+        if self._worker.burst:
+            return 0
+        return STALE_S / 2 if self._worker.waiting else WAIT_S
+
     async def _wait_for_room(self) -> None:
         worker = self._worker
         worker.room.clear()
+        while self._suspects and not worker.owns(self._suspects[0].delivery):  # the lease was lost meanwhile
+            self._suspects.popleft()
         if self._suspects and len(worker.in_hand) == worker.flusher.pending + len(self._suspects):
             worker.start(self._suspects.popleft())
-        try:
+        with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(STALE_S / 2):
                 await worker.room.wait()
-        except TimeoutError:
-            self._return_stale()
+        self._return_stale()
 
     def _return_stale(self) -> None:
         """Hand back what was prefetched and could be run elsewhere meanwhile."""
@@ -130,6 +154,7 @@ class Intake:
         for delivery in deliveries:
             self._worker.in_hand[delivery.receipt] = delivery
             self._mean_bytes += (len(delivery.payload) - self._mean_bytes) / 64
+        self._look_at_plugins()
         suspects = 0
         for delivery in deliveries:
             run = await self._accept(delivery)
@@ -147,25 +172,35 @@ class Intake:
         if self._worker.flusher.pending:  # and what they have finished already goes out before the next take
             await self._worker.flusher.flush()
 
+    def _look_at_plugins(self) -> None:
+        """Plugins come and go while a worker runs; how tasks are run depends on which hooks are asynchronous."""
+        dispatch = self._worker.runtime.hooks.dispatch
+        self._hooked = any(getattr(dispatch, name) is not None for name in INTAKE_HOOKS)
+        if dispatch.async_hooks != self._async_hooks:
+            self._async_hooks = dispatch.async_hooks
+            self._plans.clear()
+
     async def _accept(self, delivery: Delivery) -> Run | None:
         """Decode one delivery; None when it has its outcome already."""
-        worker = self._worker
+        worker, reply_to = self._worker, None
         try:
             message = decode_message(delivery.payload, limit=worker.runtime.config.max_payload_bytes)
+            reply_to = message.reply_to
             if message.id != delivery.id:
                 raise MalformedMessageError(f"the envelope's id {message.id} is not the queue's {delivery.id}")
             plan = self._plan(message)
             if plan is None:
                 self._park(delivery, message.enqueued, message.due, f"task {message.task!r} is unknown here")
                 return None
-            if worker.intake_hooks:
+            if self._hooked:
                 message = await self._hooks(delivery, message)
+                plan = self._plan(message) or plan
         except NewerMessageError as error:
             self._park(delivery, error.enqueued, 0, str(error))
         except MalformedMessageError as error:
             self._end(delivery, TaskStatus.DEAD, ErrorInfo("malformed", str(error)))
         except Exception as error:  # noqa: BLE001 - a plugin that raises fails the task, not the worker
-            self._end(delivery, TaskStatus.ERROR, describe(error))
+            self._end(delivery, TaskStatus.ERROR, describe(error), reply_to)
         else:
             return Run(delivery, message, plan, worker)
         return None
@@ -190,13 +225,19 @@ class Intake:
         wait_s = min(max(age_s, PARK_FIRST_S), PARK_CAP_S)
         self._worker.flusher.add(None, Outcome(delivery, TaskStatus.NEW, due=now + round(wait_s * US_PER_S)))
 
-    def _end(self, delivery: Delivery, status: TaskStatus, error: ErrorInfo) -> None:
+    def _end(self, delivery: Delivery, status: TaskStatus, error: ErrorInfo, reply_to: str | None = None) -> None:
         log.error("Task %s ends as %s: %s: %s", delivery.id or "without an id", status, error.type, error.text)
         now = self._worker.runtime.clock.wall_us()
-        keep_s = self._worker.runtime.config.failure_ttl
-        self._worker.flusher.add(
-            None, Outcome(delivery, status, error=error, finished=now, keep_s=keep_s, worker=self._worker.name)
+        outcome = Outcome(
+            delivery,
+            status,
+            error=error,
+            finished=now,
+            keep_s=self._worker.runtime.config.failure_ttl,
+            reply_to=reply_to,
+            worker=self._worker.name,
         )
+        self._worker.flusher.add(None, outcome)
 
     async def _hooks(self, delivery: Delivery, message: TaskMessage) -> TaskMessage:
         """The hooks after a take; what they return changes the copy of this run only."""
@@ -217,9 +258,13 @@ class Intake:
         if hooks.broker_add_worker is not None:
             fields.update(await hooks.broker_add_worker(broker=broker, worker=worker, **fields))
         if hooks.storage_add_process is not None:
-            await hooks.storage_add_process(storage=storage, task_data=dict(fields), priority=fields["priority"])
+            values = await hooks.storage_add_process(
+                storage=storage, task_data=dict(fields), priority=fields["priority"]
+            )
+            fields.update(values["task_data"])
         if hooks.worker_add is not None:
             fields.update(await hooks.worker_add(worker=worker, **fields))
         if fields["uuid"] != UUID(message.id):
             raise PluginError("A plugin changed the uuid of a task that is queued already.")
+        worker.runtime.registry.require(fields["task_name"])
         return replace(message, task=fields["task_name"], args=list(fields["args"]), kwargs=dict(fields["kw"]))

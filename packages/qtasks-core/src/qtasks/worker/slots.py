@@ -7,6 +7,7 @@ run without asking the loop (measured: `docs/explanation/performance.md`).
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import contextvars
 import logging
 import queue
@@ -15,9 +16,10 @@ import time
 from collections import deque
 from collections.abc import Callable
 
-from qtasks.executor.execution import Run, execute
+from qtasks.executor.execution import Interrupt, Run, describe, ended, execute
 from qtasks.message import Outcome
 from qtasks.runtime import drive
+from qtasks.types import TaskStatus
 
 STEP_S = 0.01
 """How long one slot may go on with runs that never suspend before the loop gets a turn."""
@@ -49,6 +51,7 @@ class CoroutineSlots:
         self._tasks: set[asyncio.Task[None]] = set()
         self._closed = False
         self._base = contextvars.copy_context()
+        self._inherited = tuple(self._base.items())
 
     def push(self, run: Run) -> None:
         """Queue a run and wake a slot for it."""
@@ -74,8 +77,8 @@ class CoroutineSlots:
 
     async def _slot(self) -> None:
         task = asyncio.current_task()
+        assert task is not None
         loop = asyncio.get_running_loop()
-        variables = len(self._base) + 1  # the current executor
         while True:
             turn_ends = time.monotonic() + STEP_S
             while self.waiting:
@@ -83,13 +86,11 @@ class CoroutineSlots:
                 if self._may_start():
                     run.leader = task
                     self.running.add(run)
-                    try:
-                        outcome = await execute(run)
-                    finally:
-                        self.running.discard(run)
+                    outcome = await execute(run)
+                    self.running.discard(run)
                     self._done(run, outcome)
-                if len(contextvars.copy_context()) > variables:
-                    return  # the run has left context variables behind: the next one gets a fresh slot
+                if self._closed or self._is_used(task):
+                    return  # the next run gets a fresh slot
                 if time.monotonic() > turn_ends:
                     await asyncio.sleep(0)
                     turn_ends = time.monotonic() + STEP_S
@@ -97,9 +98,24 @@ class CoroutineSlots:
             self._idle.append(future)
             await future
 
+    def hold(self) -> list[Run]:
+        """Start nothing more. Returns what had not started."""
+        held = list(self.waiting)
+        self.waiting.clear()
+        return held
+
+    def _is_used(self, task: asyncio.Task[None]) -> bool:
+        """True when a run has left something behind: context variables, or a cancellation of the slot."""
+        variables = contextvars.copy_context()
+        if task.cancelling() or len(variables) > len(self._base) + 1:  # one is the current executor
+            return True
+        return any(variables[variable] is not value for variable, value in self._inherited)
+
     async def close(self) -> None:
         """End the slots; whatever still runs is cancelled."""
         self._closed = True
+        for run in self.running:
+            run.interrupted = run.interrupted or Interrupt.DRAIN
         for task in self._tasks:
             task.cancel()
         if self._tasks:
@@ -124,6 +140,7 @@ class ThreadSlots:
         self._bell: queue.SimpleQueue[bool] = queue.SimpleQueue()
         self._threads: list[threading.Thread] = []
         self._resting = 0
+        self._held = False
         self._base = contextvars.copy_context()
 
     def push(self, run: Run) -> None:
@@ -144,16 +161,26 @@ class ThreadSlots:
                     run = self.waiting.popleft()
                 except IndexError:
                     break
-                if self._may_start():
-                    self.running.add(run)
-                    outcome = self._base.copy().run(_drive, run)
-                    self.running.discard(run)
-                    self._done(run, outcome)
+                self.running.add(run)  # before it asks: who has called `hold` looks here
+                if self._held:
+                    self._done(run, Outcome(run.delivery, TaskStatus.NEW, worker=run.worker.name))
+                elif self._may_start():
+                    self._done(run, self._base.copy().run(_drive, run))
+                self.running.discard(run)  # after its outcome is known, for the same reason
             self._resting += 1
             goes_on = self._bell.get()
             self._resting -= 1
             if not goes_on:
                 return
+
+    def hold(self) -> list[Run]:
+        """Start nothing more; a thread that has just picked up a run hands it back. Returns what had not started."""
+        self._held = True
+        held: list[Run] = []
+        with contextlib.suppress(IndexError):
+            while True:
+                held.append(self.waiting.popleft())
+        return held
 
     def close(self) -> None:
         """End the threads that rest; one that is in a blocking call ends with the process."""
@@ -162,4 +189,7 @@ class ThreadSlots:
 
 
 def _drive(run: Run) -> Outcome | None:
-    return drive(execute(run))
+    try:
+        return drive(execute(run))
+    except Exception as error:  # noqa: BLE001 - an executor that waits for a loop fails its task, not the slot
+        return ended(run, TaskStatus.ERROR, describe(error))

@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import math
 import os
 import socket
+import sys
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -19,10 +21,11 @@ from qtasks.message import Delivery, Outcome, StreamItem
 from qtasks.options import check_name
 from qtasks.runtime import Link, Runtime
 from qtasks.types import TaskStatus
-from qtasks.worker.counters import Counters, facts
+from qtasks.worker.backoff import Backoff
+from qtasks.worker.counters import Counters, facts, rss_bytes
 from qtasks.worker.flush import Flusher
 from qtasks.worker.intake import Intake
-from qtasks.worker.lease import Announce, Lease
+from qtasks.worker.lease import Announce, Lease, Retiring
 from qtasks.worker.slots import CoroutineSlots, ThreadSlots
 
 TICK_S = 0.5
@@ -36,14 +39,6 @@ INTERRUPTED_S = 1.0
 
 LAG_WARNING_S = 5.0
 """A loop that made no step for so long is worth a warning that names the tasks."""
-
-INTAKE_HOOKS = (
-    "broker_add_worker",
-    "broker_running_older_tasks",
-    "storage_add_process",
-    "storage_running_older_tasks",
-    "worker_add",
-)
 
 log = logging.getLogger("qtasks.worker")
 
@@ -61,8 +56,11 @@ class Worker:
             blocking tasks each.
         queues: which queues to serve; those of the registered tasks when None.
         burst: True ends the worker when the queues are empty.
+        max_tasks: it retires once it has taken so many: it drains without a limit of time. 0 is never.
+        max_memory_bytes: it retires when its resident memory is above that. 0 is never.
         lease: a lease that somebody else renews.
         announce: told of each new incarnation.
+        retiring: told when it retires.
     """
 
     def __init__(
@@ -73,8 +71,11 @@ class Worker:
         concurrency: int | None = None,
         queues: Sequence[str] | None = None,
         burst: bool = False,
+        max_tasks: int = 0,
+        max_memory_bytes: int = 0,
         lease: Lease | None = None,
         announce: Announce | None = None,
+        retiring: Retiring | None = None,
     ) -> None:
         self.runtime = runtime
         self.link: Link = runtime.link
@@ -90,17 +91,19 @@ class Worker:
         self.stopping = False
         self.in_doubt = False
         self.refused = 0
+        self.quota = max_tasks or sys.maxsize
         self.lag_s = 0.0
         self.last_take = 0.0
         self.started = runtime.clock.wall_us()
         self.in_hand: dict[Any, Delivery] = {}
         self.counters = Counters()
-        self.intake_hooks = False
-        self._announce = announce or (lambda _owner, _number: None)
-        self._threads: ThreadPoolExecutor | None = None
-        self._grace_s = runtime.config.grace
-        self._stop = asyncio.Event()
         self.room = asyncio.Event()
+        self._announce = announce or (lambda _owner, _number: None)
+        self._retiring = retiring or (lambda: None)
+        self._max_memory_bytes = max_memory_bytes
+        self._threads: ThreadPoolExecutor | None = None
+        self._stop = asyncio.Event()
+        self._stop_by = math.inf
 
     # What the parts of the worker use.
 
@@ -122,9 +125,13 @@ class Worker:
         """Put a run that has not started back into its queue."""
         self.flusher.add(run, Outcome(run.delivery, TaskStatus.NEW, worker=self.name))
 
-    def forget(self, run: Run | None, outcome: Outcome) -> None:
+    def forget(self, delivery: Delivery) -> None:
+        """Note that a delivery is over: its outcome is written, or was refused."""
+        if self.owns(delivery):
+            del self.in_hand[delivery.receipt]
+
+    def count(self, run: Run | None, outcome: Outcome) -> None:
         """Note that an outcome is written."""
-        self.in_hand.pop(outcome.delivery.receipt, None)
         if run is not None:
             self.counters.count(run, outcome)
 
@@ -148,15 +155,25 @@ class Worker:
 
     # Its life.
 
-    def stop(self) -> None:
-        """Take nothing more, finish what runs within the grace, hand back the rest. Call it on the loop."""
+    def stop(self, grace_s: float | None = None) -> None:
+        """Take nothing more, finish what runs within the grace, hand back the rest. Call it on the loop.
+
+        Args:
+            grace_s: how long that may take, seconds; the config's `grace` when None. A later call can
+                only shorten it.
+        """
+        grace_s = self.runtime.config.grace if grace_s is None else grace_s
+        self._stop_by = min(self._stop_by, time.monotonic() + grace_s)
         self.stopping = True
         self._stop.set()
-
-    def hurry(self) -> None:
-        """End the grace of a worker that is stopping: what still runs is handed back. Call it on the loop."""
-        self._grace_s = 0.0
         self.room.set()
+
+    def retire(self, why: str) -> None:
+        """Take nothing more, and end when all that runs has ended. Call it on the loop."""
+        if not self.stopping:
+            log.info("Worker %s retires: %s.", self.name, why)
+            self._retiring()
+            self.stop(math.inf)
 
     async def run(self) -> None:
         """Serve until stopped, or until the queues are empty with `burst`.
@@ -169,7 +186,6 @@ class Worker:
         self.coroutines = CoroutineSlots(self.concurrency, self.lease.held, self._done)
         self.threads = ThreadSlots(self.concurrency, self.lease.held, self._done)
         hooks = self.runtime.hooks.dispatch
-        self.intake_hooks = any(getattr(hooks, name) is not None for name in INTAKE_HOOKS)
         await self.link.open()
         await self._join()
         if hooks.worker_start is not None:
@@ -180,14 +196,16 @@ class Worker:
         parts = [
             self._loop.create_task(self.flusher.run(), name="qtasks-flusher"),
             self._loop.create_task(self._tick(), name="qtasks-tick"),
+            self._loop.create_task(self._pulse(), name="qtasks-pulse"),
         ]
         stopped = self._loop.create_task(self._stop.wait())
         try:
             done, _ = await asyncio.wait([intake, stopped, *parts], return_when=asyncio.FIRST_COMPLETED)
-            self.stopping = True
             for part in done - {stopped}:
                 part.result()  # an error of ours ends the worker, with hand-back
         finally:
+            if not self.stopping:
+                self.stop()
             stopped.cancel()
             intake.cancel()
             await asyncio.gather(intake, return_exceptions=True)
@@ -205,29 +223,32 @@ class Worker:
 
     async def _join(self) -> None:
         owner = self.lease.renew()
-        await self.link.broker.join(owner, self.name, self.lease.lease_s)
+        try:
+            await self.link.broker.join(owner, self.name, self.lease.lease_s)
+        except BackendError:
+            self.lease.lose()  # nothing was given: the next tick tries again
+            raise
+        self.in_doubt = False
         self._announce(owner, self.lease.number)
 
     async def _drain(self) -> None:
         """Hand back what has not started, let the rest finish in its grace, write everything."""
-        for slots in (self.coroutines, self.threads):
-            while slots.waiting:
-                with contextlib.suppress(IndexError):  # a slot thread was faster
-                    self.hand_back(slots.waiting.pop())
+        for run in [*self.coroutines.hold(), *self.threads.hold()]:
+            self.hand_back(run)
         await self._flush_safely()
-        await self._settle(self._loop.time())
+        await self._settle()
         for run in list(self.coroutines.running):
             run.interrupt(Interrupt.DRAIN)
-        self._grace_s = INTERRUPTED_S
-        await self._settle(self._loop.time())
+        self._stop_by = time.monotonic() + INTERRUPTED_S
+        await self._settle()
         await self.coroutines.close()
         self.threads.close()
         await self._flush_safely()
 
-    async def _settle(self, began: float) -> None:
+    async def _settle(self) -> None:
         """Wait until nothing runs or the grace is over."""
         while self.coroutines.running or self.threads.running:
-            left = began + self._grace_s - self._loop.time()
+            left = self._stop_by - time.monotonic()
             if left <= 0:
                 break
             self.room.clear()
@@ -244,8 +265,8 @@ class Worker:
     async def _leave(self) -> None:
         hooks = self.runtime.hooks.dispatch
         try:
-            await self._report()
             await self.link.broker.release(self.lease.owner)
+            await self._report()
         except BackendError as error:
             log.warning("The tasks in hand could not be handed back; their lease ends by itself: %s", error)
         if self._threads is not None:
@@ -255,29 +276,39 @@ class Worker:
 
     # Twice a second.
 
-    async def _tick(self) -> None:
-        next_beat = 0.0
+    async def _pulse(self) -> None:
+        """Show that the loop goes on, and tell when it did not."""
         while True:
+            self.lease.cell.step()
             before = time.monotonic()
             await asyncio.sleep(TICK_S)
-            now = time.monotonic()
-            self.lag_s = max(0.0, now - before - TICK_S)
+            self.lag_s = max(0.0, time.monotonic() - before - TICK_S)
             if self.lag_s > LAG_WARNING_S:
                 names = ", ".join(sorted({run.message.task for run in self.coroutines.running})) or "an ended task"
                 log.warning("The event loop made no step for %.1f s while these ran: %s", self.lag_s, names)
+
+    async def _tick(self) -> None:
+        next_beat, backoff = 0.0, Backoff()
+        while True:
+            await asyncio.sleep(TICK_S)
             try:
                 if not self.lease.held():
                     await self._fence()
+                if self._max_memory_bytes and (size := rss_bytes()) > self._max_memory_bytes:
+                    self.retire(f"it uses {size >> 20} MiB of memory")
+                now = time.monotonic()
                 if now >= next_beat:
                     next_beat = now + self.lease.lease_s / 3
                     await self._cancel_requested()
                     await self._report()
+                backoff.reset()
             except BackendError as error:
-                log.warning("The broker does not answer: %s", error)
+                backoff.note(log, "The broker does not answer", error)
 
     async def _fence(self) -> None:
         """The lease is lost: nothing of this incarnation is written any more; begin a new one."""
-        log.warning("Worker %s lost its lease; its tasks run elsewhere. It goes on as a new incarnation.", self.name)
+        if self.in_hand:
+            log.warning("Worker %s lost its lease; its tasks run elsewhere.", self.name)
         self.in_hand.clear()
         self.coroutines.waiting.clear()
         self.threads.waiting.clear()

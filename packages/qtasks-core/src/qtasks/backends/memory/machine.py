@@ -1,7 +1,7 @@
 """The queue's state machine: functions over a `State`, which also holds the time of the step.
 
-Nothing here locks, waits, or asks a clock. The public functions are the broker's methods under the same
-names, where the contract tells their rules; the private ones are the moves between a task's states:
+Nothing here locks, waits, or asks a clock. The public functions are methods of the broker and the storage,
+whose contracts tell their rules; the private ones are the moves between a task's states:
 
     accept -> wait -> hand over -> settle -> close -> forget
                ^                     |
@@ -28,7 +28,6 @@ COUNTED_DEATHS = 3
 KEEP_ENDED_S = 7 * 86_400
 """How long a task is kept that ended without a worker, cancelled or expired: as long as failures by default."""
 
-
 Finder: TypeAlias = Callable[[Delivery], Task | None]
 """Gives the task that a delivery may still write to."""
 
@@ -51,7 +50,7 @@ def publish(state: State, envelopes: Sequence[Envelope], *, elsewhere: bool = Fa
 
 def join(state: State, owner: str, name: str, lease_s: float) -> None:
     """Begin an incarnation, or go on with it."""
-    found = state.owners.setdefault(owner, Owner(name, 0, 0))
+    found = _holder(state, owner) or state.owners.setdefault(owner, Owner(name, 0, 0))
     found.lease = round(lease_s * US_PER_S)
     found.holds_until = state.monotonic + found.lease
 
@@ -76,11 +75,6 @@ def take(
     return deliveries
 
 
-def add(state: State, envelopes: Sequence[Envelope]) -> list[str]:
-    """Accept messages that wait in a queue elsewhere."""
-    return publish(state, envelopes, elsewhere=True)
-
-
 def finish(state: State, owner: str, outcomes: Sequence[Outcome], items: Sequence[StreamItem] = ()) -> list[str]:
     """Write what became of deliveries, unless the owner has lost them."""
     holder = _holder(state, owner)
@@ -88,16 +82,6 @@ def finish(state: State, owner: str, outcomes: Sequence[Outcome], items: Sequenc
     def find(delivery: Delivery) -> Task | None:
         task = holder.tasks.get(delivery.id) if holder else None
         return task if task and task.token == delivery.token else None
-
-    return _write(state, outcomes, items, find)
-
-
-def store(state: State, outcomes: Sequence[Outcome], items: Sequence[StreamItem] = ()) -> list[str]:
-    """Write what became of deliveries of a queue elsewhere, unless the task or the attempt has ended before."""
-
-    def find(delivery: Delivery) -> Task | None:
-        task = state.tasks.get(delivery.id)
-        return task if task and not task.record.status.terminal and task.record.attempt <= delivery.attempt else None
 
     return _write(state, outcomes, items, find)
 
@@ -120,6 +104,7 @@ def beat(state: State, owners: Collection[str]) -> set[str]:
             _end(state, task, TaskStatus.EXPIRED)
     for task in [task for task in state.tasks.values() if task.keep_until <= state.wall]:
         forget(state, task)
+    state.values = {key: value for key, value in state.values.items() if value[2] > state.wall}
     return confirmed
 
 
@@ -168,6 +153,21 @@ def purge(state: State, queue: str) -> int:
     for task in waiting:
         forget(state, task)
     return len(waiting)
+
+
+def add(state: State, envelopes: Sequence[Envelope]) -> list[str]:
+    """Accept messages that wait in a queue elsewhere."""
+    return publish(state, envelopes, elsewhere=True)
+
+
+def store(state: State, outcomes: Sequence[Outcome], items: Sequence[StreamItem] = ()) -> list[str]:
+    """Write what became of deliveries of a queue elsewhere, unless the task or the attempt has ended before."""
+
+    def find(delivery: Delivery) -> Task | None:
+        task = state.tasks.get(delivery.id)
+        return task if task and not task.record.status.terminal and task.record.attempt <= delivery.attempt else None
+
+    return _write(state, outcomes, items, find)
 
 
 def next_due(state: State) -> int | None:

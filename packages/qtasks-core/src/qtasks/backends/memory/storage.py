@@ -67,13 +67,14 @@ def link(state: State, parent: str, child: str) -> None:
 
 def report(state: State, facts: WorkerFacts, counts: Mapping[str, TaskCounts]) -> None:
     """Keep what a worker says and add its counters."""
+    workers(state)
     state.workers[facts.owner] = facts
     for name, more in counts.items():
         state.counts.setdefault(name, TaskCounts()).add(more)
 
 
 def workers(state: State) -> list[WorkerFacts]:
-    """The reports that are fresh."""
+    """The reports that are fresh; the others are dropped."""
     silent = state.wall - WORKER_SILENCE_S * US_PER_S
     state.workers = {owner: facts for owner, facts in state.workers.items() if facts.beat > silent}
     return list(state.workers.values())
@@ -103,9 +104,8 @@ def save_value(state: State, key: str, value: bytes | None, version: int, ttl_s:
 
 
 def find_values(state: State, prefix: str) -> dict[str, bytes]:
-    """The shared values below a prefix; those whose time is over are dropped on the way."""
-    state.values = {key: value for key, value in state.values.items() if value[2] > state.wall}
-    return {key: value[0] for key, value in state.values.items() if key.startswith(prefix)}
+    """The shared values below a prefix."""
+    return {key: value[0] for key, value in state.values.items() if key.startswith(prefix) and value[2] > state.wall}
 
 
 class MemoryStorage(MemoryComponent, Storage):

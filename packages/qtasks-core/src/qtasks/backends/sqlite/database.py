@@ -1,9 +1,9 @@
-"""A database in this process: its sessions, how its callers wait, and the methods made of functions.
+"""A database in this process, and what its broker, storage and global config have in common.
 
-Whoever finds the database locked pauses for a moment and calls again. That keeps the blocking and the
-asynchronous face the same but for how they wait, and an asynchronous call can be cancelled only while it
-pauses, when nothing was done. Measured against a thread that waits in SQLite's own busy handler: the same
-throughput, and fair shares for several processes instead of starvation (`docs/explanation/performance.md`).
+Whoever finds the database locked pauses for a moment and calls again. So the blocking and the asynchronous
+face differ only in how they wait, and an asynchronous call can be cancelled only while it waits, when
+nothing is done. Measured against a thread that waits in SQLite's own busy handler: the same throughput, and
+fair shares for several processes instead of starvation (`docs/explanation/performance.md`).
 """
 
 from __future__ import annotations
@@ -15,12 +15,13 @@ import threading
 import time
 from collections.abc import Callable, Coroutine
 from functools import wraps
-from typing import Any, Concatenate, ParamSpec, Protocol, Self, TypeVar
+from typing import Any, Concatenate, ParamSpec, Self, TypeVar
 from weakref import WeakValueDictionary
 
-from qtasks.backends.sqlite import errors
-from qtasks.backends.sqlite.doorbell import Doorbell
+from qtasks.backends.sqlite.doorbell import POLL_S, Doorbell
+from qtasks.backends.sqlite.errors import is_busy, translate
 from qtasks.backends.sqlite.location import Location
+from qtasks.backends.sqlite.moves import listen
 from qtasks.backends.sqlite.session import Session
 from qtasks.ports import BackendContext, Component
 
@@ -31,124 +32,55 @@ LONGEST_PAUSE_S = 0.005
 """Nobody pauses longer before the next attempt on a locked database."""
 
 
-class Waiting(Protocol):
-    """How a face waits: by blocking its thread, or by suspending its coroutine."""
-
-    def address(self) -> str:
-        """Where the caller can be rung."""
-
-    async def pause(self, pause_s: float) -> None:
-        """Let some time pass."""
-
-    async def heard(self, key: str, timeout_s: float) -> bool:
-        """Wait until a key is rung; False when time is up."""
-
-    def close(self) -> None:
-        """Free the doorbells."""
-
-
-class ThreadWaiting:
-    """Waits by blocking the calling thread; each thread has a doorbell of its own."""
-
-    def __init__(self, directory: str) -> None:
-        self._directory = directory
-        self._bells: dict[tuple[int, int], Doorbell] = {}
-
-    def _bell(self) -> Doorbell:
-        key = _here()
-        if key not in self._bells:
-            self._bells[key] = Doorbell(self._directory)
-        return self._bells[key]
-
-    def address(self) -> str:
-        """The calling thread's."""
-        return self._bell().address
-
-    async def pause(self, pause_s: float) -> None:
-        """Sleep."""
-        time.sleep(pause_s)  # noqa: ASYNC251 - the blocking face never suspends
-
-    async def heard(self, key: str, timeout_s: float) -> bool:
-        """Listen until the key is rung."""
-        deadline = time.monotonic() + timeout_s
-        while (left_s := deadline - time.monotonic()) > 0:
-            keys = self._bell().heard(left_s)
-            if keys is None or key in keys:
-                return True
-        return False
-
-    def close(self) -> None:
-        """Free the doorbells of all threads."""
-        for key in [key for key in self._bells if key[0] == os.getpid()]:
-            self._bells.pop(key).close()
-
-
 class Database:
-    """One database file and namespace in this process: what its broker, storage and global config share.
+    """One file and namespace in this process. What was inherited through a fork is left untouched.
 
     Args:
         location: which file.
         context: the namespace, the clocks and the caps.
     """
 
-    _all: WeakValueDictionary[tuple[Location, BackendContext], Database] = WeakValueDictionary()
-
     def __init__(self, location: Location, context: BackendContext) -> None:
         self.location = location
-        self.namespace = context.namespace
-        self._context = context
-        self._sessions: dict[tuple[int, int], Session] = {}
-        self._waitings: dict[bool, Waiting] = {}
-        self._users = 0
-
-    @classmethod
-    def at(cls, location: Location, context: BackendContext) -> Self:
-        """The database of a place and a context: the same object for all who ask."""
-        return cls._all.setdefault((location, context), cls(location, context))
+        self.context = context
+        self.users = 0
+        self._opened: dict[int, tuple[dict[int, Session], dict[object, Doorbell]]] = {}
 
     def session(self) -> Session:
-        """The session of the calling thread: none is ever shared, with a thread or through a fork."""
-        key = _here()
-        session = self._sessions.get(key)
-        if session is None:
-            session = self._sessions[key] = Session(self.location, self._context)
-        return session
+        """The session of the calling thread."""
+        sessions, _ = self._opened.setdefault(os.getpid(), ({}, {}))
+        thread = threading.get_ident()
+        if thread in sessions and sessions[thread].is_lost():  # begin anew with the file that is there now
+            sessions.pop(thread).close()
+        if thread not in sessions:
+            sessions[thread] = Session(self.location, self.context)
+        return sessions[thread]
 
-    def waiting(self, *, blocks: bool) -> Waiting:
-        """How a face waits: the blocking one, or the one of event loops."""
-        if blocks not in self._waitings:
-            self._waitings[blocks] = ThreadWaiting(self.location.bells) if blocks else self._loop_waiting()
-        return self._waitings[blocks]
+    def bell(self, kind: type[Doorbell]) -> Doorbell:
+        """The doorbell of the calling thread or loop."""
+        _, bells = self._opened.setdefault(os.getpid(), ({}, {}))
+        caller = kind.caller()
+        if caller not in bells:
+            for other in [other for other, bell in list(bells.items()) if bell.is_abandoned()]:
+                bells.pop(other).close()
+            bells[caller] = kind(self.location.bells)
+        return bells[caller]
 
-    def _loop_waiting(self) -> Waiting:
-        from qtasks.backends.sqlite.loop import LoopWaiting  # programs without an event loop do without asyncio
-
-        return LoopWaiting(self.location.bells)
-
-    def acquire(self) -> None:
-        """Note one more user."""
-        self._users += 1
-
-    def release(self) -> None:
-        """Note that a user has gone; the last one closes everything that this process has opened."""
-        self._users -= 1
-        if self._users == 0:
-            for waiting in self._waitings.values():
-                waiting.close()
-            for key in [key for key in self._sessions if key[0] == os.getpid()]:
-                self._sessions.pop(key).close()
+    def close(self) -> None:
+        """Close all that this process has opened."""
+        for opened in self._opened.pop(os.getpid(), ()):
+            for one in opened.values():
+                one.close()
 
 
-def _here() -> tuple[int, int]:
-    """The process and the thread: what was inherited through a fork is under another key, and stays untouched."""
-    return os.getpid(), threading.get_ident()
+_databases: WeakValueDictionary[tuple[object, ...], Database] = WeakValueDictionary()
 
 
 class SqliteComponent(Component):
     """What broker, storage and global config have in common.
 
     Args:
-        database: what they share.
+        database: where everything is; those of one URL and one context share it.
         blocks: True for the view whose coroutines never suspend.
     """
 
@@ -162,7 +94,10 @@ class SqliteComponent(Component):
     @classmethod
     def from_url(cls, url: str, context: BackendContext) -> Self:
         """Make the component for `sqlite:///path`; nothing is opened yet."""
-        return cls(Database.at(Location.from_url(url), context))
+        location = Location.from_url(url)
+        # By identity: the clock of a test need not be hashable, and lives as long as its database.
+        key = location, context.namespace, context.dead_letter_cap, context.stream_cap, id(context.clock)
+        return cls(_databases.setdefault(key, Database(location, context)))
 
     def blocking(self) -> Self:
         """The same database; every call blocks its thread instead of suspending."""
@@ -173,56 +108,85 @@ class SqliteComponent(Component):
         """The URL with the absolute path."""
         return self.database.location.url
 
+    @property
+    def place(self) -> tuple[str, str]:
+        """The file and the namespace: what components share."""
+        return self.database.location.path, self.database.context.namespace
+
     async def open(self) -> None:
         """Open the database, and make it where it is missing."""
-        if not self._is_open:
-            await self._call(Session.read, lambda session: session.space)
-            self._is_open = True
-            self.database.acquire()
+        await self._call(Session.read, lambda _: None)
+        self.database.users += not self._is_open
+        self._is_open = True
 
     async def close(self) -> None:
-        """Close what is open, unless another component of this process uses it."""
-        if self._is_open:
-            self._is_open = False
-            self.database.release()
+        """Close what this process has opened, unless another component uses it."""
+        self.database.users -= self._is_open
+        self._is_open = False
+        if self.database.users == 0:
+            self.database.close()
 
     @property
-    def _waiting(self) -> Waiting:
-        return self.database.waiting(blocks=self._blocks)
+    def _kind(self) -> type[Doorbell]:
+        if self._blocks:
+            return Doorbell
+        from qtasks.backends.sqlite.loop import LoopBell  # programs without an event loop do without asyncio
+
+        return LoopBell
+
+    @property
+    def _bell(self) -> Doorbell:
+        return self.database.bell(self._kind)
 
     async def _call(self, how: Callable[..., T], work: Callable[..., Any], /, *args: Any, **kwargs: Any) -> T:
         """Call a function in a session; when the database is locked, again and again while time is left."""
-        deadline = 0.0
-        pause_s = 0.001
+        deadline = pause_s = 0.0
         while True:
             try:
                 return how(self.database.session(), work, *args, **kwargs)
             except sqlite3.Error as error:
                 now = time.monotonic()
                 deadline = deadline or now + self.call_timeout_s
-                if not errors.is_busy(error) or now > deadline:
-                    raise errors.translate(error, self.database.location.path) from error
-            await self._waiting.pause(random.uniform(0, pause_s))  # noqa: S311 - so that two do not keep colliding
-            pause_s = min(2 * pause_s, LONGEST_PAUSE_S)
+                if not is_busy(error) or now > deadline:
+                    raise translate(error, self.database.location.path) from error
+            pause_s = min(2 * pause_s + 0.001, LONGEST_PAUSE_S)
+            await self._kind.pause(random.uniform(0, pause_s))  # noqa: S311 - so that two do not keep colliding
+
+    async def _until(
+        self, key: str, answer: Callable[[Session], T | None], timeout_s: float, *, listed: bool = False
+    ) -> T | None:
+        """Repeat a reading whenever a key is rung, until it gives an answer.
+
+        Args:
+            key: what to listen for.
+            answer: reads, and gives None as long as the caller must wait.
+            timeout_s: for how long, seconds.
+            listed: True when somebody will ring the key here anyway.
+
+        Returns:
+            the answer; None when time is up.
+        """
+        deadline = time.monotonic() + timeout_s
+        while True:
+            found: T | None = await self._call(Session.read, answer)
+            left_s = deadline - time.monotonic()
+            if found is not None or left_s <= 0:
+                return found
+            if listed:
+                listed = not await self._bell.heard(key, min(left_s, POLL_S))
+            else:  # then read again: what happened before was rung nowhere
+                await self._call(Session.write, listen, [key], self._bell.address, key, left_s)
+                listed = True
 
 
-def reads(
-    work: Callable[Concatenate[Session, P], T],
+def method(
+    work: Callable[Concatenate[Session, P], T], how: Callable[..., Any] = Session.write
 ) -> Callable[Concatenate[Any, P], Coroutine[Any, Any, T]]:
-    """Make a method of a component from a function that only reads."""
-    return _method(Session.read, work)
+    """Make a method of a component from a function over a session: by default one that writes."""
 
-
-def writes(
-    work: Callable[Concatenate[Session, P], T],
-) -> Callable[Concatenate[Any, P], Coroutine[Any, Any, T]]:
-    """Make a method of a component from a function that writes, as one transaction."""
-    return _method(Session.write, work)
-
-
-def _method(how: Callable[..., T], work: Callable[..., T]) -> Callable[..., Coroutine[Any, Any, T]]:
     @wraps(work)
-    async def run(self: SqliteComponent, *args: Any, **kwargs: Any) -> T:
-        return await self._call(how, work, *args, **kwargs)
+    async def run(self: SqliteComponent, /, *args: P.args, **kwargs: P.kwargs) -> T:
+        answer: T = await self._call(how, work, *args, **kwargs)
+        return answer
 
     return run

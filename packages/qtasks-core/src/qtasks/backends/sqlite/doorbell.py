@@ -1,8 +1,8 @@
 """Doorbells: datagram sockets by which processes wake each other instead of polling the database.
 
-Who waits binds one and leaves its address in the database; who commits something sends there the keys of
-what happened: ids of tasks, owners, names. A datagram is a hint and may get lost: those who wait also look
-once per `POLL_S`. Who rings is in `session.py`, who listens in `database.py` and `loop.py`.
+Who waits binds one and leaves its address in the database; who commits something sends there the names of
+what happened: ids of tasks, owners. A datagram is a hint and may get lost, so those who wait also look once
+per `POLL_S`. How coroutines listen is in `loop.py`.
 """
 
 from __future__ import annotations
@@ -12,128 +12,114 @@ import hmac
 import os
 import re
 import socket
-from collections.abc import Iterable
+import threading
+import time
+from collections.abc import Sequence
 from pathlib import Path
 
 POLL_S = 1.0
 """How long anybody trusts that the bell would have rung."""
 
-LONGEST_UNIX_PATH = 100
+_LONGEST_PATH = 100
 """Bytes of a path that every platform takes as a socket's name."""
 
-KEYS_PER_DATAGRAM = 100
+_NAMES_PER_DATAGRAM = 100
 _DATAGRAM_BYTES = 16 * 1024
 _CROWD = 10
 """Linux queues as few datagrams for a socket by default: when as many are there, others were dropped."""
 
-_UNIX = re.compile(r"unix:([0-9a-f]{8})", re.ASCII)
-_UDP = re.compile(r"udp:(\d{1,5}):([0-9a-f]{16})", re.ASCII)
+_ADDRESS = re.compile(r"(unix|udp):([0-9a-f]{1,8}):([0-9a-f]{16})", re.ASCII)
+_FAMILIES = {"unix": getattr(socket, "AF_UNIX", None), "udp": socket.AF_INET}
 
 
 class Doorbell:
-    """A socket of this process on which others ring.
+    """A socket on which others ring; its owner is a thread, and blocks while it waits.
 
     Args:
         directory: where the sockets of the database are. Where they cannot be, the bell is a UDP socket on
-            127.0.0.1 with a token that strangers do not know.
+            127.0.0.1. A token in its address keeps strangers from ringing.
     """
 
     def __init__(self, directory: str) -> None:
         self._pid = os.getpid()
-        self._path = ""
-        self._token = b""
+        self._path = Path(directory, os.urandom(4).hex())
+        self._token = os.urandom(8).hex()
         try:
-            self.socket, self.address = self._bind_unix(directory)
+            self._bind_unix()
+            self.address = f"unix:{self._path.name}:{self._token}"
         except OSError:
-            self.socket, self.address = self._bind_udp()
+            self.socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+            self.socket.bind(("127.0.0.1", 0))
+            self.address = f"udp:{self.socket.getsockname()[1]}:{self._token}"
 
-    def _bind_unix(self, directory: str) -> tuple[socket.socket, str]:
-        name = os.urandom(4).hex()
-        path = Path(directory, name)
-        if not hasattr(socket, "AF_UNIX") or len(os.fsencode(path)) > LONGEST_UNIX_PATH:
+    def _bind_unix(self) -> None:
+        if not hasattr(socket, "AF_UNIX") or len(os.fsencode(self._path)) > _LONGEST_PATH:
             raise OSError
-        path.parent.mkdir(mode=0o700, exist_ok=True)
-        remove_dead(directory)
-        bell = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
-        try:
-            bell.bind(str(path))
-        except OSError:
-            bell.close()
-            raise
-        self._path = str(path)
-        return bell, f"unix:{name}"
+        self._path.parent.mkdir(mode=0o700, exist_ok=True)
+        _remove_dead(self._path.parent)
+        self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        self.socket.bind(str(self._path))
 
-    def _bind_udp(self) -> tuple[socket.socket, str]:
-        bell = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-        bell.bind(("127.0.0.1", 0))
-        token = os.urandom(8).hex()
-        self._token = token.encode()
-        return bell, f"udp:{bell.getsockname()[1]}:{token}"
+    @staticmethod
+    def caller() -> object:
+        """Who could own a doorbell here and now."""
+        return threading.get_ident()
 
-    def heard(self, timeout_s: float = 0.0) -> set[str] | None:
-        """Take what was rung so far, or wait for the first ring.
+    @staticmethod
+    async def pause(pause_s: float) -> None:
+        """Let some time pass."""
+        time.sleep(pause_s)  # noqa: ASYNC251 - the blocking face never suspends
 
-        Returns:
-            the keys; None when there was so much that some may be missing.
-        """
-        keys: set[str] = set()
+    async def heard(self, name: str, timeout_s: float) -> bool:
+        """Wait until a name is rung; False when time is up."""
+        deadline = time.monotonic() + timeout_s
+        while (left_s := deadline - time.monotonic()) > 0:
+            names = self.receive(left_s)
+            if names is None or name in names:
+                return True
+        return False
+
+    def receive(self, timeout_s: float = 0.0) -> set[str] | None:
+        """Take the names that were rung, or wait for the first; None when there were so many that some are missing."""
+        names: set[str] = set()
         for turn in range(_CROWD):
             self.socket.settimeout(0.0 if turn else timeout_s)
             try:
-                datagram = self.socket.recv(_DATAGRAM_BYTES)
+                token, *more = self.socket.recv(_DATAGRAM_BYTES).decode("ascii", "replace").split(" ")
             except OSError:  # nothing, or nothing more
-                return keys
-            token, _, names = datagram.partition(b" ")
-            if hmac.compare_digest(token, self._token):
-                keys.update(names.decode(errors="replace").split())
+                return names
+            if hmac.compare_digest(token.encode(), self._token.encode()):
+                names.update(more)
         return None
 
+    def is_abandoned(self) -> bool:
+        """True when nobody can listen any more."""
+        return False
+
     def close(self) -> None:
-        """Free the socket; its file goes only with the process that made it, not with a fork of that."""
+        """Free the socket; its file goes with the process that made it, not with a fork of that."""
         self.socket.close()
-        if self._path and self._pid == os.getpid():
-            Path(self._path).unlink(missing_ok=True)
+        if self._pid == os.getpid():
+            self._path.unlink(missing_ok=True)
 
 
-class Ringer:
-    """Rings the doorbells of others.
-
-    Args:
-        directory: where the sockets of the database are.
-    """
-
-    def __init__(self, directory: str) -> None:
-        self._directory = directory
-        self._sockets: dict[int, socket.socket] = {}
-
-    def ring(self, address: str, keys: Iterable[str]) -> None:
-        """Send keys to an address; one that is gone, full or nonsense is passed over."""
-        if match := _UNIX.fullmatch(address):
-            family, target, token = getattr(socket, "AF_UNIX", 0), f"{self._directory}/{match[1]}", ""
-        elif match := _UDP.fullmatch(address):
-            family, target, token = socket.AF_INET, ("127.0.0.1", int(match[1])), match[2]
-        else:
-            return
-        if family not in self._sockets:
-            self._sockets[family] = socket.socket(family, socket.SOCK_DGRAM)
-            self._sockets[family].setblocking(False)
-        names = list(keys)
-        with contextlib.suppress(OSError, OverflowError):
-            for start in range(0, len(names), KEYS_PER_DATAGRAM):
-                datagram = f"{token} {' '.join(names[start : start + KEYS_PER_DATAGRAM])}"
-                self._sockets[family].sendto(datagram.encode(errors="replace"), target)
-
-    def close(self) -> None:
-        """Free the sockets."""
-        while self._sockets:
-            self._sockets.popitem()[1].close()
+def ring(directory: str, address: str, names: Sequence[str]) -> None:
+    """Send names to an address; one that is gone, full or nonsense is passed over."""
+    match = _ADDRESS.fullmatch(address)
+    if not match or (family := _FAMILIES[match[1]]) is None:
+        return
+    with contextlib.suppress(OSError, OverflowError, ValueError), socket.socket(family, socket.SOCK_DGRAM) as sender:
+        target = ("127.0.0.1", int(match[2])) if match[1] == "udp" else f"{directory}/{match[2]}"
+        sender.setblocking(False)
+        for start in range(0, len(names), _NAMES_PER_DATAGRAM):
+            some = " ".join((match[3], *names[start : start + _NAMES_PER_DATAGRAM]))
+            sender.sendto(some.encode("ascii", "replace"), target)
 
 
-def remove_dead(directory: str) -> None:
+def _remove_dead(directory: Path) -> None:
     """Remove the sockets of processes that were killed."""
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as probe:
-        probe.setblocking(False)
-        for path in Path(directory).iterdir():
+        for path in directory.iterdir():
             try:
                 probe.connect(str(path))
             except ConnectionRefusedError:

@@ -9,16 +9,20 @@ from __future__ import annotations
 
 import contextlib
 import sqlite3
+import time
+from collections import defaultdict
 from collections.abc import Callable
-from typing import Concatenate, ParamSpec, TypeVar
+from typing import Any, TypeVar
 
-from qtasks.backends.sqlite.doorbell import Ringer
+from qtasks.backends.sqlite.doorbell import ring
 from qtasks.backends.sqlite.location import Location
 from qtasks.backends.sqlite.schema import connect
 from qtasks.ports import BackendContext
 
-P = ParamSpec("P")
 T = TypeVar("T")
+
+_LOOK_S = 1.0
+"""How long a session trusts that its file is still the one at its path."""
 
 
 class Session:
@@ -30,29 +34,39 @@ class Session:
     """
 
     def __init__(self, location: Location, context: BackendContext) -> None:
+        self._location = location
         self._connection = connect(location)
+        self._inode = location.find_inode()
+        self._looked = time.monotonic()
         self._queues: dict[str, int] = {}
-        self._ringer = Ringer(location.bells)
         self.execute = self._connection.execute
         self.executemany = self._connection.executemany
+        self.close = self._connection.close
         self.context = context
         self.wall_us = context.clock.wall_us
         self.monotonic_us = context.clock.monotonic_us
-        self.bells: list[tuple[str, str]] = []
-        """Addresses and keys to ring once the transaction is committed."""
         self.space = 0
-        """The number of the namespace; 0 in a read-only database that does not have it."""
-        try:
-            self.space = self._find_space(context.namespace, location.mode)
-        except BaseException:
-            self.close()
-            raise
+        """The number of the namespace; 0 while a database that may only be read does not have it."""
+        self.bells: defaultdict[str, list[str]] = defaultdict(list)
+        """By address the names to ring there once the transaction is committed."""
+        with contextlib.ExitStack() as undo:
+            undo.callback(self.close)
+            self.space = self._find_space(context.namespace)
+            undo.pop_all()
 
-    def _find_space(self, namespace: str, mode: str) -> int:
-        if mode == "rw":
-            self.execute("INSERT INTO space (name) SELECT ?1 WHERE NOT EXISTS (SELECT 1 FROM space WHERE name = ?1)", (namespace,))
-        row = self.execute("SELECT id FROM space WHERE name = ?", (namespace,)).fetchone()
+    def _find_space(self, name: str) -> int:
+        find = "SELECT id FROM space WHERE name = ?"
+        if self._location.mode == "rw" and not self.execute(find, (name,)).fetchone():
+            self.execute("INSERT INTO space (name) VALUES (?) ON CONFLICT DO NOTHING", (name,))
+        row = self.execute(find, (name,)).fetchone()
         return row[0] if row else 0
+
+    def is_lost(self) -> bool:
+        """True when the file was removed or replaced: looked at once per `_LOOK_S`."""
+        if (now := time.monotonic()) < self._looked + _LOOK_S:
+            return False
+        self._looked = now
+        return self._location.find_inode() != self._inode
 
     def queue(self, name: str) -> int:
         """The number of a queue; it is noted when it is new."""
@@ -63,37 +77,24 @@ class Session:
             self._queues[name] = number
         return number
 
-    def read(self, work: Callable[Concatenate[Session, P], T], /, *args: P.args, **kwargs: P.kwargs) -> T:
+    def read(self, work: Callable[..., T], *args: Any, **kwargs: Any) -> T:
         """Call a function that only reads."""
         return work(self, *args, **kwargs)
 
-    def write(self, work: Callable[Concatenate[Session, P], T], /, *args: P.args, **kwargs: P.kwargs) -> T:
-        """Call a function in a transaction of its own: all of it is written, or nothing; then ring the bells."""
-        # IMMEDIATE: a transaction that begins by reading cannot become a writer once another one wrote.
-        self.execute("BEGIN IMMEDIATE")
+    def write(self, work: Callable[..., T], *args: Any, **kwargs: Any) -> T:
+        """Call a function in a transaction: all of it is written, or nothing; then ring the bells."""
         try:
+            # IMMEDIATE: a transaction that begins by reading cannot become a writer once another one wrote.
+            self.execute("BEGIN IMMEDIATE")
             answer = work(self, *args, **kwargs)
             self.execute("COMMIT")
         except BaseException:
             self.bells.clear()
             self._queues.clear()  # their rows may be gone with the transaction
-            with contextlib.suppress(sqlite3.Error):
-                if self._connection.in_transaction:
+            if self._connection.in_transaction:
+                with contextlib.suppress(sqlite3.Error):
                     self.execute("ROLLBACK")
             raise
-        if self.bells:
-            self._ring()
+        while self.bells:
+            ring(self._location.bells, *self.bells.popitem())
         return answer
-
-    def _ring(self) -> None:
-        keys: dict[str, list[str]] = {}
-        for address, key in self.bells:
-            keys.setdefault(address, []).append(key)
-        self.bells.clear()
-        for address in keys:
-            self._ringer.ring(address, keys[address])
-
-    def close(self) -> None:
-        """Free the connection and the sockets."""
-        self._ringer.close()
-        self._connection.close()

@@ -1,0 +1,131 @@
+"""`qtasks doctor`: is everything in place for tasks to be run? Each finding comes with its mend."""
+
+from __future__ import annotations
+
+import platform
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import Literal
+from urllib.parse import quote
+
+import attrs
+import click
+
+from qtasks._version import __version__
+from qtasks.app.application import Application
+from qtasks.backends.sqlite.location import Location
+from qtasks.cli.commands import UNHEALTHY
+from qtasks.cli.target import Target, target_options
+from qtasks.errors import BackendError, QTasksError
+from qtasks.runtime import Link
+from qtasks.stats.render import as_json
+from qtasks.stats.snapshot import Snapshot, look
+from qtasks.types import US_PER_S
+
+PROBE = "qtasks-doctor"
+"""The shared value that is written and deleted again to see whether the storage can be written."""
+
+SKEW_S = 2
+"""How far the clocks of two machines may be apart."""
+
+
+@attrs.frozen
+class Finding:
+    """One thing that was looked at.
+
+    Args:
+        state: `ok`; `warning` for what may be meant so; `problem` for what keeps tasks from being run.
+        check: what was looked at.
+        found: how it is.
+        mend: the line that mends it; empty when nothing is to be mended.
+    """
+
+    state: Literal["ok", "warning", "problem"]
+    check: str
+    found: str
+    mend: str = ""
+
+    def __str__(self) -> str:
+        mend = f"\n{'':<23}-> {self.mend}" if self.mend else ""
+        return f"{self.state:<9}{self.check:<14}{self.found}{mend}"
+
+
+@click.command()
+@click.option("--json", is_flag=True, help="Print JSON.")
+@target_options
+@click.pass_obj
+def doctor(target: Target, json: bool) -> None:
+    """Check the application, broker and storage, workers and queues; exit code 3 when there is a problem."""
+    findings = list(examine(target))
+    click.echo(as_json(findings) if json else "\n".join(map(str, findings)))
+    if any(finding.state == "problem" for finding in findings):
+        click.get_current_context().exit(UNHEALTHY)
+
+
+def examine(target: Target) -> Iterator[Finding]:
+    """Look at everything; what a problem before keeps from being looked at is left out."""
+    python = f"Python {platform.python_version()}, SQLite {sqlite3.sqlite_version}, {platform.system()}"
+    yield Finding("ok", "versions", f"qtasks {__version__}, {python}")
+    try:
+        app = target.connect()
+        yield Finding("ok", "application", f"{app.name} with {len(app.tasks)} tasks")
+        snapshot = app.runtime.run_blocking(lambda link: _probe(app, link))
+    except QTasksError as error:
+        check = "broker" if isinstance(error, BackendError) else "application"
+        yield Finding("problem", check, error.message, error.hint)
+        return
+    yield Finding("ok", "broker", f"{app.broker.url} answers")
+    yield Finding("ok", "storage", f"{app.storage.url} can be written")
+    for plugin in app.plugins:
+        if plugin.state == "failed":
+            yield Finding("warning", "plugins", f"{plugin.name}: {plugin.reason}", "qtasks plugins list")
+    if app.storage.url.startswith("sqlite:"):
+        yield from _sqlite(Location.from_url(app.storage.url))
+    yield from _workers(snapshot, target.app_spec or "module:var")
+    yield from _queues(snapshot, target.app_spec or "module:var")
+
+
+async def _probe(app: Application, link: Link) -> Snapshot:
+    for value in (b"1", None):
+        _, version = await link.storage.load_value(PROBE)
+        await link.storage.save_value(PROBE, value, version, ttl_s=60)
+    return await look(app, link)
+
+
+def _sqlite(location: Location) -> Iterator[Finding]:
+    with closing(sqlite3.connect(f"file:{quote(location.path)}?mode=ro", uri=True)) as connection:
+        [journal] = connection.execute("PRAGMA journal_mode").fetchone()
+        [layout] = connection.execute("PRAGMA user_version").fetchone()
+    survives = "a power cut" if location.durability == "full" else "the death of any process, but not a power cut"
+    found = f"layout {layout}, journal {journal}, durability {location.durability}: tasks survive {survives}"
+    if journal == "wal":
+        yield Finding("ok", "sqlite", found)
+    else:
+        yield Finding("problem", "sqlite", found, "No other program may change the journal mode, which has to be wal.")
+    if Path(location.path).stat().st_mode & 0o077:
+        yield Finding("warning", "permissions", "Other users can open the file", f"chmod 600 {location.path}")
+
+
+def _workers(snapshot: Snapshot, spec: str) -> Iterator[Finding]:
+    facts = snapshot.about_app()
+    if facts.workers:
+        yield Finding("ok", "workers", f"{facts.workers} running with {facts.slots} slots")
+    else:
+        yield Finding("warning", "workers", "None is running", f"qtasks -A {spec} run")
+    for worker in snapshot.workers:
+        if worker.beat > snapshot.taken + SKEW_S * US_PER_S:
+            yield Finding("warning", "clock", f"That of {worker.host} is ahead of ours", "Synchronise both by NTP.")
+
+
+def _queues(snapshot: Snapshot, spec: str) -> Iterator[Finding]:
+    for queue in snapshot.about_queues():
+        if (waiting := queue.ready + queue.delayed) and not queue.consumers:
+            found = f"{queue.name}: {waiting} waiting, and no worker serves it"
+            yield Finding("problem", "queues", found, f"qtasks -A {spec} run -Q {queue.name}")
+        elif waiting and queue.paused:
+            yield Finding("warning", "queues", f"{queue.name}: {waiting} waiting, and it is paused")
+    if groups := snapshot.about_dead_letters():
+        found = f"{sum(group.count for group in groups)} were not replayed"
+        yield Finding("warning", "dead letters", found, "qtasks stats inspect dlq")

@@ -1,0 +1,52 @@
+"""`qtasks stats`: what `qtasks.stats` tells, on a terminal."""
+
+from __future__ import annotations
+
+import time
+
+import click
+
+from qtasks.cli.target import Target, target_options
+from qtasks.options import seconds
+from qtasks.stats.inspect import SyncStats, as_task_id
+
+ASPECTS = ("app", "task", "tasks", "queues", "workers", "plugins", "dlq")
+
+
+@click.group()
+def stats() -> None:
+    """Look inside: queues, tasks, workers, plugins, dead letters."""
+
+
+@stats.command("inspect")
+@click.argument("aspect", type=click.Choice(ASPECTS))
+@click.argument("names", nargs=-1)
+@click.option("--json", "json", is_flag=True, help="Print JSON; json=true among the names does the same.")
+@click.option("-w", "--watch", metavar="DURATION", help="Look again and again, each time after so long.")
+@target_options
+@click.pass_obj
+def inspect(target: Target, aspect: str, names: tuple[str, ...], json: bool, watch: str | None) -> None:
+    """Show queues, tasks, workers and more.
+
+    NAMES are those of tasks: `task` takes one name or the id of one task, `tasks` any number of names.
+
+    \b
+        qtasks -A app:app stats inspect queues --watch 2s
+        qtasks -A app:app stats inspect task 0b6e3a52c1d84f7fa7d5c86f3b1f0c11
+    """  # noqa: D301 - click's mark of a block
+    wanted = [name for name in names if name not in {"json=true", "json=false"}]
+    if aspect == "task" and len(wanted) != 1:
+        raise click.UsageError("`stats inspect task` takes one name or one id.")
+    if wanted and aspect not in {"task", "tasks"}:
+        raise click.UsageError(f"`stats inspect {aspect}` takes no names.")
+    pause_s = None if watch is None else seconds(watch, "--watch")
+    found = SyncStats(target.connect())
+    while True:
+        answer = found.inspect(*filter(as_task_id, wanted))
+        text = getattr(answer, aspect)(*wanted, json=json or "json=true" in names)
+        if pause_s is not None:
+            click.clear()
+        click.echo(text)
+        if pause_s is None:
+            return
+        time.sleep(pause_s)
