@@ -3,11 +3,11 @@
 import json
 import subprocess
 import sys
-import threading
 from pathlib import Path
 
 import pytest
 from qtasks.cli.call import parse
+from qtasks.testing import running
 
 
 @pytest.mark.parametrize(
@@ -70,11 +70,8 @@ def worker(queue):
     def fail():
         raise ValueError("no\x1b[2J")
 
-    thread = threading.Thread(target=queue.run_forever)
-    thread.start()
-    yield
-    queue.stop()
-    thread.join()
+    with running(queue):
+        yield
 
 
 def test_the_result_is_printed_as_json(qtasks, worker):

@@ -97,7 +97,7 @@ def test_a_file_that_others_can_open_is_a_warning(installed):
     ("content", "url", "says"),
     [
         (None, "sqlite:///no/such/place.db", "cannot be created"),
-        (b"not a database, but long enough to be looked at" * 40, "sqlite:///queue.db", "not an SQLite database"),
+        (b"not a database, but long enough to be looked at" * 40, "sqlite:///queue.db", "queue.db .recover"),
     ],
 )
 def test_a_broker_that_cannot_be_opened_is_a_problem(installed, content, url, says):

@@ -1,7 +1,7 @@
 """Fixtures of the SQLite backend's own tests."""
 
 import pytest
-from support import Blocking
+from sqlite.support import Blocking
 
 
 @pytest.fixture

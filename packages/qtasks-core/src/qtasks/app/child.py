@@ -6,6 +6,7 @@ Its arguments are the supervisor's: the options as JSON, then the inherited desc
 from __future__ import annotations
 
 import logging
+import os
 import signal
 import sys
 from collections.abc import Sequence
@@ -53,7 +54,9 @@ def main(arguments: Sequence[str]) -> int:
     """Run one worker until it is done. Returns the exit status."""
     _leave_terminal_to_parent()
     options = msgspec.json.decode(arguments[0], type=ChildOptions)
-    lifeline, cell = Lifeline(int(arguments[1])), shared_cell(int(arguments[2]))
+    lifeline, memory = Lifeline(int(arguments[1])), int(arguments[2])
+    cell = shared_cell(memory)
+    os.close(memory)
     lifeline.start()
     logs.configure(options.log_style, options.log_level)
     try:

@@ -110,7 +110,8 @@ def _bytes(text: str | None) -> int | None:
     match = re.fullmatch(r"(\d+(?:\.\d+)?) ?([kmg])(i?b)?", text.lower(), re.ASCII)
     if match is None:
         raise click.UsageError(f"--max-memory-per-child: {text!r} is no size; write it like 300MiB or 2GiB.")
-    return round(float(match[1]) * (1000 if match[3] == "b" else 1024) ** " kmg".index(match[2]))
+    unit: int = (1000 if match[3] == "b" else 1024) ** " kmg".index(match[2])
+    return round(float(match[1]) * unit)
 
 
 def _say_hello(style: logs.Style, facts: dict[str, Any]) -> None:

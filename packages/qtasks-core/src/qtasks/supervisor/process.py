@@ -102,7 +102,7 @@ class WorkerProcess:
         self.kill_at = time.monotonic() + within_s
 
     def hurry(self, within_s: float) -> None:
-        """Have it hand back what runs; it is killed when it has not ended in time, seconds. Its end counts for nothing."""
+        """Have it hand back what runs, uncounted; it is killed when it has not ended in time, seconds."""
         self._dismissed = True
         with contextlib.suppress(OSError):  # it has just ended
             self.line.shutdown(socket.SHUT_WR)
