@@ -5,6 +5,8 @@ Leaves also inherit the builtin that fits, so that code which knows nothing of Q
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 
 class QTasksError(Exception):
     """The base of all errors of QTasks.
@@ -21,6 +23,20 @@ class QTasksError(Exception):
 
     def __str__(self) -> str:
         return f"{self.message}\n{self.hint}" if self.hint else self.message
+
+
+def did_you_mean(word: str, known: Iterable[str], *, least: float = 0.6) -> str:
+    """The hint that names the nearest known word; empty when none is near.
+
+    Args:
+        word: what was found.
+        known: what was expected.
+        least: how alike they must be, from 0 to 1.
+    """
+    import difflib  # needed for errors only
+
+    near = difflib.get_close_matches(word, known, n=1, cutoff=least)
+    return f"Did you mean {near[0]!r}?" if near else ""
 
 
 class ConfigError(QTasksError, ValueError):

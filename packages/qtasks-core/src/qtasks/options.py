@@ -12,7 +12,7 @@ from typing import Any, TypeAlias, TypedDict
 
 import attrs
 
-from qtasks.errors import ConfigError
+from qtasks.errors import ConfigError, did_you_mean
 from qtasks.message import DEFAULT_QUEUE, LATEST_US
 from qtasks.types import NAME, US_PER_S
 
@@ -73,8 +73,19 @@ def _check_queue(_instance: object, _attribute: object, value: str | None) -> No
         check_name(value, "queue")
 
 
-def _to_seconds(value: float | str | dt.timedelta | None) -> float | None:
-    return None if value is None else seconds(value, "A time (max_time, result_ttl, timeout)")
+Duration: TypeAlias = "float | str | dt.timedelta | None"
+
+
+def _max_time(value: Duration) -> float | None:
+    return None if value is None else seconds(value, "max_time")
+
+
+def _result_ttl(value: Duration) -> float | None:
+    return None if value is None else seconds(value, "result_ttl")
+
+
+def _timeout(value: Duration) -> float | None:
+    return None if value is None else seconds(value, "timeout")
 
 
 def _to_tuple(values: Iterable[Any] | None) -> tuple[Any, ...]:
@@ -124,7 +135,7 @@ class TaskOptions:
     priority: int | None = attrs.field(default=None, validator=_check_priority)
     queue: str = attrs.field(default=DEFAULT_QUEUE, validator=_check_queue)
     echo: bool = False
-    max_time: float | None = attrs.field(default=None, converter=_to_seconds)
+    max_time: float | None = attrs.field(default=None, converter=_max_time)
     retry: int | None = None
     retry_on_exc: tuple[type[BaseException], ...] = attrs.field(default=(), converter=_to_tuple)
     retry_delay: RetryDelay | None = attrs.field(default=None, validator=_check_retry_delay)
@@ -136,7 +147,7 @@ class TaskOptions:
     middlewares_before: tuple[Any, ...] = attrs.field(default=(), converter=_to_tuple)
     middlewares_after: tuple[Any, ...] = attrs.field(default=(), converter=_to_tuple)
     result: bool = True
-    result_ttl: float | None = attrs.field(default=None, converter=_to_seconds)
+    result_ttl: float | None = attrs.field(default=None, converter=_result_ttl)
     extra: dict[str, Any] = attrs.Factory(dict)
 
     def __attrs_post_init__(self) -> None:
@@ -145,9 +156,16 @@ class TaskOptions:
 
     @classmethod
     def build(cls, **options: Any) -> TaskOptions:
-        """Make options from keywords; those that are not declared go into `extra`."""
+        """Make options from keywords; those that are not declared go into `extra`.
+
+        Raises:
+            ConfigError: a value cannot be used, or an undeclared name looks like a slip of a declared one.
+        """
         declared = {a.name for a in attrs.fields(cls)} - {"extra"}
         extra = {key: value for key, value in options.items() if key not in declared}
+        for name in extra:
+            if hint := did_you_mean(name, declared, least=0.8):
+                raise ConfigError(f"A task has no option {name!r}.", hint)
         return cls(**{key: value for key, value in options.items() if key in declared}, extra=extra)
 
 
@@ -206,7 +224,7 @@ class CallOptions:
     eta: dt.datetime | None = None
     expires: float | str | dt.timedelta | dt.datetime | None = None
     unique: str | None = None
-    timeout: float | None = attrs.field(default=None, converter=_to_seconds)
+    timeout: float | None = attrs.field(default=None, converter=_timeout)
     headers: dict[str, Any] = attrs.Factory(dict)
 
     def __attrs_post_init__(self) -> None:
@@ -216,6 +234,22 @@ class CallOptions:
             raise ConfigError(f"unique: expected a text of 1 to 512 characters, found {self.unique!r}.")
         self.due_us(0)
         self.expires_us(0)
+
+    @classmethod
+    def build(cls, **options: Any) -> CallOptions:
+        """Make options from keywords.
+
+        Raises:
+            ConfigError: there is no such option, or a value cannot be used.
+        """
+        declared = {a.name for a in attrs.fields(cls)}
+        for name in options:
+            if name not in declared:
+                raise ConfigError(
+                    f"A call has no option {name!r}.",
+                    did_you_mean(name, declared) or f"There are {', '.join(sorted(declared))}.",
+                )
+        return cls(**options)
 
     def due_us(self, now_us: int) -> int:
         """When the task may start, microseconds UTC; 0 is at once."""

@@ -5,6 +5,7 @@ Imports no asyncio: the blocking face drives these coroutines too (`runtime.driv
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
@@ -21,12 +22,15 @@ from qtasks.result import Task
 from qtasks.runtime import Call, Link, Runtime, answered
 from qtasks.types import TaskStatus
 
+log = logging.getLogger("qtasks.producer")
+
 
 class Producer:
     """Publishes the calls of one application."""
 
     def __init__(self, runtime: Runtime) -> None:
         self._runtime = runtime
+        self._said_where = False
 
     async def send(self, link: Link, calls: Sequence[Call]) -> list[Task[Any]]:
         """Publish calls in one round trip, all or none.
@@ -40,6 +44,9 @@ class Producer:
             UnsupportedError: an option that the broker cannot honour.
             BackendError: the broker did not answer; repeating the call may add the tasks once more.
         """
+        if not self._said_where:
+            self._said_where = True
+            log.info("Tasks go to %s", link.broker.url)
         hooks = self._runtime.hooks.dispatch
         limit = self._runtime.config.max_payload_bytes
         envelopes: list[Envelope] = []

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import difflib
 import inspect
 from collections.abc import Iterator
 from typing import Any, Literal
 
 import attrs
 
-from qtasks.errors import ConfigError, TaskNotRegisteredError
+from qtasks.errors import ConfigError, TaskNotRegisteredError, did_you_mean
 from qtasks.options import TaskOptions
 from qtasks.types import AnyFunction
 
@@ -149,9 +148,6 @@ class TaskRegistry:
 
 
 def _alike(name: str, known: dict[str, TaskDefinition]) -> str:
-    close = difflib.get_close_matches(name, known, n=3)
-    if close:
-        return f"Did you mean {' or '.join(close)}?"
-    if known:
-        return f"Registered here: {', '.join(sorted(known)[:10])}."
-    return "No task is registered here: is the module with your @app.task functions imported?"
+    if not known:
+        return "No task is registered here: is the module with your @app.task functions imported?"
+    return did_you_mean(name, known) or f"Registered here: {', '.join(sorted(known)[:10])}."

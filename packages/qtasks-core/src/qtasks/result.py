@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import time
 from collections.abc import AsyncIterator, Iterator
 from typing import Any, Generic, TypeVar
 from uuid import UUID
@@ -10,7 +11,7 @@ from uuid import UUID
 import attrs
 
 from qtasks.codec import decode_message, decode_value, restore
-from qtasks.errors import MalformedMessageError, QTasksError, TaskFailed
+from qtasks.errors import DeadlineError, MalformedMessageError, QTasksError, TaskFailed
 from qtasks.message import Record, StreamSlice, TaskMessage
 from qtasks.runtime import Link, Make, Runtime
 from qtasks.types import TaskStatus
@@ -127,7 +128,7 @@ class Task(Generic[R]):
 
     @property
     def error(self) -> str:
-        """ "Type: text" of what ended the task; empty when nothing did."""
+        """What ended the task, as "Type: text"; empty when nothing did."""
         found = self._record.error if self._record else None
         return "" if found is None else f"{found.type}: {found.text}"
 
@@ -202,16 +203,18 @@ class Task(Generic[R]):
         self._record = record
         return self
 
-    def stream(self, offset: int = 0) -> TaskStream:
+    def stream(self, offset: int = 0, timeout: float = 100.0) -> TaskStream:
         """The values of a generator task, while it runs and afterwards.
 
         Args:
             offset: the first one wanted, from 0.
+            timeout: how long to wait for the next value, seconds.
 
         Returns:
-            an iterator for `for` and for `async for`; it ends when the task has ended.
+            an iterator for `for` and for `async for`; it ends when the task has ended, and raises
+            `DeadlineError` when no value comes in time.
         """
-        return TaskStream(self._runtime, self.id, offset)
+        return TaskStream(self._runtime, self.id, offset, timeout)
 
     def __repr__(self) -> str:
         try:
@@ -235,12 +238,12 @@ class Restarted:
 class TaskStream:
     """The values of one generator task, in order; `attempt` and `offset` say where the reader is."""
 
-    def __init__(self, runtime: Runtime, task_id: str, offset: int) -> None:
+    def __init__(self, runtime: Runtime, task_id: str, offset: int, timeout_s: float) -> None:
         self.attempt = 0
         self.offset = offset
         self._runtime = runtime
         self._id = task_id
-        self._ready: list[Any] = []
+        self._timeout_s = timeout_s
         self._ended = False
 
     def __iter__(self) -> Iterator[Any]:
@@ -257,13 +260,19 @@ class TaskStream:
 
     async def _next(self, link: Link) -> list[Any]:
         """The next values; empty when the task has ended and all were read."""
+        deadline = time.monotonic() + self._timeout_s
         while not self._ended:
-            found = await link.storage.read_stream(self._id, self.attempt, self.offset, STREAM_WAIT_S)
+            wait_s = min(STREAM_WAIT_S, max(0.0, deadline - time.monotonic()))
+            found = await link.storage.read_stream(self._id, self.attempt, self.offset, wait_s)
             if found is None:
                 break
-            values = self._accept(found)
-            if values:
+            if values := self._accept(found):
                 return values
+            if not self._ended and time.monotonic() >= deadline:
+                raise DeadlineError(
+                    f"Task {self._id} published no value for {self._timeout_s:g} s; its status is {found.status}.",
+                    "Is a worker running? A longer wait: task.stream(timeout=...).",
+                )
         return []
 
     def _accept(self, found: StreamSlice) -> list[Any]:

@@ -34,12 +34,20 @@ PRODUCER_HOOKS = frozenset(
         "qtasks_add_task_after_broker",
         "qtasks_get",
         "qtasks_ping",
+        "qtasks_stop",
+        "qtasks_flush_all",
         "broker_add_before",
         "broker_add_after",
         "broker_get",
+        "broker_flush_all",
         "storage_add",
         "storage_get",
         "storage_get_all",
+        "storage_flush_all",
+        "global_config_get",
+        "global_config_get_all",
+        "global_config_get_match",
+        "global_config_set",
     }
 )
 """Hooks that fire in a producer's call; where one of them is asynchronous, a blocking caller needs the bridge."""
@@ -56,14 +64,13 @@ class Link:
     opened: bool = False
 
     async def open(self) -> None:
-        """Open all three, once; says in the log where tasks go."""
+        """Open all three, once."""
         if self.opened:
             return
         await self.broker.open()
         await self.storage.open()
         await self.global_config.open()
         self.opened = True
-        log.info("Tasks are kept in %s", self.broker.url)
 
     async def close(self) -> None:
         """Close all three; the next use opens them again."""
@@ -163,7 +170,7 @@ class Runtime:
             what: the task's name, for the warning that a running event loop is blocked (once per name).
         """
         asyncio = sys.modules.get("asyncio")
-        if asyncio is not None and asyncio._get_running_loop() is not None and what not in self._warned:
+        if asyncio is not None and asyncio._get_running_loop() is not None and what not in self._warned:  # noqa: SLF001 - does not import asyncio
             self._warned.add(what)
             log.warning("A blocking call (%s) holds up a running event loop; use qtasks.asyncio there.", what or "read")
         async_hooks = self.hooks.dispatch.async_hooks

@@ -170,7 +170,7 @@ class SyncTask(RegisteredTask[P, R]):
         Raises:
             ConfigError: an option has no usable value.
         """
-        return SyncOptioned(self, CallOptions(**options))
+        return SyncOptioned(self, CallOptions.build(**options))
 
 
 class AsyncTask(RegisteredTask[P, R]):
@@ -205,4 +205,4 @@ class AsyncTask(RegisteredTask[P, R]):
         Raises:
             ConfigError: an option has no usable value.
         """
-        return AsyncOptioned(self, CallOptions(**options))
+        return AsyncOptioned(self, CallOptions.build(**options))

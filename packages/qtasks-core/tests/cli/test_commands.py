@@ -5,7 +5,7 @@ import sys
 import textwrap
 from pathlib import Path
 
-from click.testing import CliRunner
+from cli.support import invoke
 from qtasks import __version__
 from qtasks.cli import main
 
@@ -35,7 +35,7 @@ def install_plugin(directory):
 
 
 def test_the_help_lists_what_there_is_and_nothing_else():
-    answer = CliRunner().invoke(main, ["--help"])
+    answer = invoke("--help")
     listed = [line.split()[0] for line in answer.stdout.partition("Commands:\n")[2].splitlines()]
     assert answer.exit_code == 0
     assert listed == ["call", "dlq", "doctor", "init", "plugins", "run", "stats"]
@@ -43,7 +43,7 @@ def test_the_help_lists_what_there_is_and_nothing_else():
 
 def test_every_listed_command_can_be_imported():
     for name in main.list_commands(None):
-        assert CliRunner().invoke(main, [name, "--help"]).exit_code == 0
+        assert invoke(name, "--help").exit_code == 0
 
 
 def test_the_help_imports_no_command():
@@ -55,17 +55,17 @@ def test_the_help_imports_no_command():
 
 
 def test_the_version_is_told():
-    assert CliRunner().invoke(main, ["--version"]).stdout == f"qtasks {__version__}\n"
+    assert invoke("--version").stdout == f"qtasks {__version__}\n"
 
 
 def test_a_misspelt_command_is_answered_with_the_nearest():
-    answer = CliRunner().invoke(main, ["plugin"])
+    answer = invoke("plugin")
     assert answer.exit_code == 2
     assert "No such command 'plugin'. Did you mean 'plugins'?" in answer.stderr
 
 
 def test_web_says_that_it_is_not_part_of_this_version():
-    answer = CliRunner().invoke(main, ["web"])
+    answer = invoke("web")
     assert answer.exit_code == 2
     assert "web is not part of this version" in answer.stderr
 

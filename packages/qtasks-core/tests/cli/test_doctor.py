@@ -115,4 +115,4 @@ def test_a_file_that_cannot_be_written_is_a_problem(installed):
     installed("-u", "sqlite:///queue.db", "doctor")
     code, out, _ = installed("-u", "sqlite:///queue.db?mode=ro", "doctor")
     assert code == UNHEALTHY
-    assert "cannot be written" in out
+    assert "read-only" in out

@@ -4,10 +4,10 @@
 """
 
 import asyncio
-import os
 import socket
 import threading
 import time
+from pathlib import Path
 
 import pytest
 from qtasks.backends.sqlite.broker import SqliteBroker
@@ -23,6 +23,11 @@ def listeners(queue):
     """How many are listed to be rung."""
     session = queue.broker.database.session()
     return session.execute("SELECT count(*) FROM listener").fetchone()[0]
+
+
+def names(directory):
+    """What is in a directory."""
+    return sorted(path.name for path in Path(directory).iterdir())
 
 
 def until(condition):
@@ -66,7 +71,7 @@ class TestBell:
         directory.mkdir()
         bell = Doorbell(str(directory))
         assert bell.address.startswith("udp:")
-        assert os.listdir(directory) == []
+        assert names(directory) == []
         bell.close()
 
     def test_many_names_are_heard_in_several_datagrams(self, bell, tmp_path):
@@ -107,16 +112,16 @@ class TestBell:
 
     def test_socket_goes_with_its_bell(self, tmp_path):
         bell = Doorbell(str(tmp_path))
-        assert len(os.listdir(tmp_path)) == 1
+        assert len(names(tmp_path)) == 1
         bell.close()
-        assert os.listdir(tmp_path) == []
+        assert names(tmp_path) == []
 
     def test_sockets_of_the_dead_are_removed(self, bell, tmp_path):
         with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as dead:
             dead.bind(str(tmp_path / "dead"))
         (tmp_path / "a file").touch()
         other = Doorbell(str(tmp_path))
-        assert sorted(os.listdir(tmp_path)) == sorted(["a file", bell._path.name, other._path.name])
+        assert names(tmp_path) == sorted(["a file", bell._path.name, other._path.name])
         other.close()
 
     def test_bells_of_closed_loops_are_freed(self, queue, path):
@@ -127,7 +132,7 @@ class TestBell:
 
         for _ in range(3):
             asyncio.run(main())
-        assert len(os.listdir(f"{path}.bells")) == 1
+        assert len(names(f"{path}.bells")) == 1
 
 
 @pytest.mark.usefixtures("no_polling")
@@ -200,7 +205,7 @@ class TestWaking:
                 await broker.finish(owner, [success(d) for d in await broker.take(owner, ["default"], 1, 0)])
             records = await asyncio.gather(*waits)
             assert [record.id for record in records] == tasks
-            assert len(os.listdir(f"{path}.bells")) == 1
+            assert len(names(f"{path}.bells")) == 1
             await storage.close()
             await broker.close()
 

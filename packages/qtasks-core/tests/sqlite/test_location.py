@@ -15,7 +15,7 @@ needs_modes = pytest.mark.skipif(os.name != "posix", reason="modes of files are 
 
 
 def mode(path):
-    return stat.S_IMODE(os.stat(path).st_mode)
+    return stat.S_IMODE(Path(path).stat().st_mode)
 
 
 @pytest.mark.parametrize("marker", [".qtasks", "pyproject.toml"])
@@ -45,11 +45,8 @@ def test_files_of_the_default_place_are_the_owners_alone(tmp_path, monkeypatch):
     try:
         assert mode(".qtasks") == 0o700
         assert Path(".qtasks/.gitignore").read_text() == "*\n"
-        assert {name: mode(f".qtasks/{name}") for name in os.listdir(".qtasks") if name.startswith("qtasks.db")} == {
-            "qtasks.db": 0o600,
-            "qtasks.db-wal": 0o600,
-            "qtasks.db-shm": 0o600,
-        }
+        files = ["qtasks.db", "qtasks.db-wal", "qtasks.db-shm"]
+        assert [mode(f".qtasks/{name}") for name in files] == [0o600] * 3
     finally:
         drive(broker.close())
 
@@ -58,7 +55,7 @@ def test_making_a_component_creates_nothing(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     SqliteBroker.from_url("sqlite://", BackendContext())
     SqliteBroker.from_url("sqlite:///x.db", BackendContext())
-    assert os.listdir() == []
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize(

@@ -97,7 +97,7 @@ def test_an_unknown_task_name_is_answered_with_the_nearest(app):
     app.task(name="charge")(lambda: None)
     with pytest.raises(TaskNotRegisteredError, match="'chrage'") as caught:
         SyncStats(app).inspect().task("chrage")
-    assert caught.value.hint == "Known are charge."
+    assert "charge" in caught.value.hint
 
 
 def test_a_worker_tells_its_slots_and_what_it_runs(app):

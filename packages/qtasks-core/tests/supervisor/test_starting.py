@@ -99,7 +99,8 @@ def test_log_lines_are_json_and_know_their_task(fleet):
     fleet.run("--burst", "--log-format", "json")
     assert fleet.ended() == 0
     lines = [json.loads(line) for line in fleet.log.splitlines()]
-    assert lines[1]["broker"] == f"sqlite:///{Path('queue.db').absolute()}"
+    (banner,) = [line for line in lines if line["logger"] == "qtasks.run"]
+    assert banner["broker"] == f"sqlite:///{Path('queue.db').absolute()}"
     (own,) = [line for line in lines if line["logger"] == "mine"]
     assert (own["task_id"], own["task_name"], own["attempt"]) == (task.uuid.hex, "elsewhere", 0)
     assert (own["message"], own["number"]) == ("working", 7)

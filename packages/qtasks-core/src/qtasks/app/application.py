@@ -10,6 +10,7 @@ from uuid import UUID
 
 from qtasks._version import __version__
 from qtasks.app.backends import DEFAULT_URL, Backends, Role
+from qtasks.app.settings import Settings
 from qtasks.builtins import retry
 from qtasks.config import QueueConfig
 from qtasks.errors import ConfigError
@@ -22,6 +23,10 @@ from qtasks.result import Task
 from qtasks.router import Declarations, join_shared
 from qtasks.runtime import Call, Home, Link, Make, Runtime
 from qtasks.task import PreparedCall, call_options
+
+
+FLUSH_BATCH = 1000
+"""How many records `flush_all` deletes in one step."""
 
 
 class Application(Declarations):
@@ -102,7 +107,7 @@ class Application(Declarations):
             storage = self.backends.make("storage", kept, context)
         if global_config is None:
             global_config = self.backends.make("global_config", self._served("global_config", kept), context)
-        return Link(broker, storage, global_config, storage.shares(broker))
+        return Link(broker, storage, Settings(global_config, self.hooks.dispatch), storage.shares(broker))
 
     def _served(self, role: Role, url: str) -> str:
         return url if self.backends.serves(role, url) else DEFAULT_URL
@@ -199,6 +204,19 @@ class Application(Declarations):
             await hooks.qtasks_ping(qtasks=self, global_config=link.global_config)
         await link.broker.inspect()
         return True
+
+    async def _flush_all(self, link: Link) -> None:
+        hooks = self.hooks.dispatch
+        if hooks.qtasks_flush_all is not None:
+            await hooks.qtasks_flush_all(qtasks=self, broker=link.broker)
+        if hooks.broker_flush_all is not None:
+            await hooks.broker_flush_all(broker=link.broker)
+        for queue in await link.broker.inspect():
+            await link.broker.purge(queue.name)
+        if hooks.storage_flush_all is not None:
+            await hooks.storage_flush_all(storage=link.storage)
+        while records := await link.storage.find(limit=FLUSH_BATCH):
+            await link.storage.remove([record.id for record in records])
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.name} on {self.broker.url}: {len(self.tasks)} tasks>"

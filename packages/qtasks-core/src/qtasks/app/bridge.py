@@ -34,7 +34,7 @@ def run_on_background_loop(coroutine: Coroutine[Any, Any, T]) -> T:
 
 
 def _background_loop() -> asyncio.AbstractEventLoop:
-    global _loop, _thread, _pid
+    global _loop, _thread, _pid  # noqa: PLW0603 - one for the process
     with _lock:
         if _loop is None or _pid != os.getpid():
             _loop, _pid = asyncio.new_event_loop(), os.getpid()

@@ -43,6 +43,8 @@ class Runs(Application):
     def stop(self) -> None:
         """Stop the worker that `run_forever` runs: it finishes what it can in its grace. From any thread."""
         starter = getattr(self, "starter", None)
+        if (hook := self.hooks.dispatch.qtasks_stop) is not None:
+            self.runtime.run_blocking(lambda _link: hook(qtasks=self, starter=starter), "stop")
         if starter is not None:
             starter.stop()
 
@@ -103,6 +105,10 @@ class QueueTasks(SyncDeclarations, Runs):
         """
         return self.runtime.run_blocking(self._ping) if server else True
 
+    def flush_all(self) -> None:
+        """Delete every task of this name, waiting or ended. What runs goes on, and is forgotten when it ends."""
+        self.runtime.run_blocking(self._flush_all, "flush_all")
+
     def close(self) -> None:
         """Close the connections of the calling face; the next call opens them again."""
         self.runtime.close_blocking()
@@ -132,6 +138,10 @@ class AsyncQueueTasks(AsyncDeclarations, Runs):
     async def ping(self, server: bool = True) -> bool:
         """Like `QueueTasks.ping`, awaited."""
         return await self.runtime.run_async(self._ping) if server else True
+
+    async def flush_all(self) -> None:
+        """Like `QueueTasks.flush_all`, awaited."""
+        await self.runtime.run_async(self._flush_all)
 
     async def close(self) -> None:
         """Close the connections of the calling loop, and those of blocking tasks; the next call opens them again."""

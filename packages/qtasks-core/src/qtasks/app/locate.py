@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import importlib
 import importlib.util
 import re
@@ -10,7 +9,7 @@ import sys
 from pathlib import Path
 
 from qtasks.app.application import Application
-from qtasks.errors import AppNotFoundError
+from qtasks.errors import AppNotFoundError, did_you_mean
 
 _SPEC = re.compile(r"([A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*)(?::([A-Za-z_]\w*))?", re.ASCII)
 
@@ -76,5 +75,4 @@ def _applications(module: object, wanted: str) -> str:
     names = [name for name, value in vars(module).items() if isinstance(value, Application)]
     if not names:
         return "Make one there: app = QueueTasks()."
-    close = difflib.get_close_matches(wanted, names, n=1) or names[:3]
-    return f"Did you mean {' or '.join(close)}?"
+    return did_you_mean(wanted, names) or f"There is {', '.join(names[:3])}."

@@ -9,13 +9,13 @@ from typing import Any
 
 import click
 
+from qtasks import errors
 from qtasks.cli.target import Target
-from qtasks.errors import AppNotFoundError, BackendMissingError, ConfigError, QTasksError, TaskNotRegisteredError
 
 FAILED, USAGE, UNHEALTHY, NOT_FOUND = 1, 2, 3, 4
 """Exit codes."""
 
-_CODES = {AppNotFoundError: USAGE, BackendMissingError: USAGE, ConfigError: USAGE, TaskNotRegisteredError: NOT_FOUND}
+_WRONG_USAGE = (errors.AppNotFoundError, errors.BackendMissingError, errors.ConfigError)
 
 
 class Commands(click.Group):
@@ -40,9 +40,7 @@ class Commands(click.Group):
             ctx.fail("web is not part of this version. `qtasks stats inspect` shows the same facts.")
         known = self._lazy if cmd_name in self._lazy else {**_of_plugins(), **self._lazy}
         if cmd_name not in known:
-            from qtasks.hooks.validation import did_you_mean
-
-            ctx.fail(f"No such command {cmd_name!r}. {did_you_mean(cmd_name, known)}".rstrip())
+            ctx.fail(f"No such command {cmd_name!r}. {errors.did_you_mean(cmd_name, known)}".rstrip())
         command: click.Command = pkgutil.resolve_name(known[cmd_name][0])
         return command
 
@@ -55,11 +53,12 @@ class Commands(click.Group):
         """Run the command; an error of ours becomes its cause and the line that mends it."""
         try:
             return super().invoke(ctx)
-        except QTasksError as error:
+        except errors.QTasksError as error:
             if ctx.ensure_object(Target).verbosity > 1:
                 traceback.print_exception(error)
             click.echo(f"Error: {error}", err=True)
-            ctx.exit(next((code for kind, code in _CODES.items() if isinstance(error, kind)), FAILED))
+            code = USAGE if isinstance(error, _WRONG_USAGE) else FAILED
+            ctx.exit(NOT_FOUND if isinstance(error, errors.TaskNotRegisteredError) else code)
 
 
 def _of_plugins() -> dict[str, tuple[str, str]]:

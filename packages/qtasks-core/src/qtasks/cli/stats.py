@@ -10,8 +10,6 @@ from qtasks.cli.target import Target, target_options
 from qtasks.options import seconds
 from qtasks.stats.inspect import SyncStats, as_task_id
 
-ASPECTS = ("app", "task", "tasks", "queues", "workers", "plugins", "dlq")
-
 
 @click.group()
 def stats() -> None:
@@ -19,7 +17,7 @@ def stats() -> None:
 
 
 @stats.command("inspect")
-@click.argument("aspect", type=click.Choice(ASPECTS))
+@click.argument("aspect", type=click.Choice(["app", "task", "tasks", "queues", "workers", "plugins", "dlq"]))
 @click.argument("names", nargs=-1)
 @click.option("--json", "json", is_flag=True, help="Print JSON; json=true among the names does the same.")
 @click.option("-w", "--watch", metavar="DURATION", help="Look again and again, each time after so long.")

@@ -23,7 +23,7 @@ from qtasks.executor.plan import make_plan
 from qtasks.message import Delivery, ErrorInfo, Outcome, StreamItem, TaskMessage
 from qtasks.registry import TaskDefinition
 from qtasks.runtime import answered
-from qtasks.types import TaskStatus
+from qtasks.types import US_PER_S, TaskStatus
 
 if TYPE_CHECKING:
     from qtasks.executor.executor import TaskExecutor
@@ -225,27 +225,41 @@ async def _failed(run: Run, error: BaseException) -> Outcome:
     info = describe(error)
     if isinstance(error, TaskCancelError):
         return ended(run, TaskStatus.CANCEL, replace(info, text=error.message))
-    if isinstance(error, ArgumentsError):
-        return ended(run, TaskStatus.DEAD, info)
-    outcome = ended(run, TaskStatus.ERROR, info)
-    if not isinstance(error, Exception):
-        return outcome
+    outcome = ended(run, TaskStatus.DEAD if isinstance(error, ArgumentsError) else TaskStatus.ERROR, info)
+    if outcome.status is TaskStatus.ERROR and isinstance(error, Exception):
+        outcome = await _retried(run, outcome, error)
+    what = f"{info.type}: {info.text}"
+    if outcome.status is TaskStatus.RETRY:
+        wait_s = max(0, outcome.due - outcome.finished) / US_PER_S
+        log.warning("Task %s failed and is tried again in %.1f s: %s", _name(run), wait_s, what)
+    else:
+        log.error("Task %s ended as %s: %s", _name(run), outcome.status, what)
+    return outcome
+
+
+async def _retried(run: Run, outcome: Outcome, error: Exception) -> Outcome:
+    """The outcome of a failed attempt, as the plugins want it."""
     hooks = run.worker.runtime.hooks.dispatch
-    if hooks.worker_task_error_retry is None:
+    if hooks.worker_task_error_retry is None or outcome.error is None:
         return outcome
     try:
-        retried = await hooks.worker_task_error_retry(
+        answer = await hooks.worker_task_error_retry(
             broker=run.worker.runtime.link.broker,
             task_func=run.plan.definition,
             task_broker=run.message,
-            trace=info.traceback,
+            trace=outcome.error.traceback,
             model=outcome,
             e=error,
         )
-        return checked("worker_task_error_retry", retried, run.delivery)
+        return checked("worker_task_error_retry", answer, run.delivery)
     except Exception as hook_error:
-        log.exception("Task %s is not retried, because a plugin failed.", run.message.id)
-        return replace(outcome, error=replace(info, causes=[*info.causes, describe_short(hook_error)]))
+        log.exception("Task %s is not retried, because a plugin failed.", _name(run))
+        causes = [*outcome.error.causes, describe_short(hook_error)]
+        return replace(outcome, error=replace(outcome.error, causes=causes))
+
+
+def _name(run: Run) -> str:
+    return f"{run.message.task} {run.message.id}"
 
 
 def checked(hook: str, answer: object, delivery: Delivery) -> Outcome:

@@ -14,10 +14,9 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import attrs
 
-from qtasks.errors import ConfigError, PluginError
+from qtasks.errors import ConfigError, PluginError, did_you_mean
 from qtasks.hooks.kinds import PROJECT
 from qtasks.hooks.registry import HookRegistry, PluginInfo
-from qtasks.hooks.validation import did_you_mean
 
 if TYPE_CHECKING:
     from importlib.metadata import Distribution, EntryPoint

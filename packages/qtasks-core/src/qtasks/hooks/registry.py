@@ -14,13 +14,13 @@ from typing import Any, Literal
 import attrs
 import pluggy
 
-from qtasks.errors import PluginError
+from qtasks.errors import PluginError, did_you_mean
 from qtasks.hooks.dispatch import Dispatch, compile_hook
 from qtasks.hooks.implementation import Implementation
 from qtasks.hooks.kinds import PROJECT
 from qtasks.hooks.old_style import OldStyle
 from qtasks.hooks.specs import SPECS, Plugin
-from qtasks.hooks.validation import check_plugin, did_you_mean, select_hooks
+from qtasks.hooks.validation import check_plugin, select_hooks
 
 MUTED_AFTER = 5
 """Failures in a row after which an implementation of a `notify` hook is not called any more."""

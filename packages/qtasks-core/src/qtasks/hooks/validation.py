@@ -6,21 +6,13 @@ import inspect
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from qtasks.errors import PluginError
+from qtasks.errors import PluginError, did_you_mean
 from qtasks.hooks.implementation import is_async
 from qtasks.hooks.kinds import COMPONENTS, HookSpec, Kind
 from qtasks.hooks.specs import SPECS, Plugin
 
 START_STOP = "-"
 """Stands for all start and stop hooks in `trigger_names`."""
-
-
-def did_you_mean(word: str, known: Iterable[str]) -> str:
-    """Return the hint that names the nearest known word, empty when none is near."""
-    import difflib  # needed for errors only
-
-    near = difflib.get_close_matches(word, known, n=1)
-    return f"Did you mean {near[0]!r}?" if near else ""
 
 
 def select_hooks(trigger_names: Iterable[str] | None, component: str | None) -> frozenset[str]:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Sequence
 from typing import Any
 
 import attrs
 
 from qtasks.app.application import Application
-from qtasks.errors import TaskNotRegisteredError
+from qtasks.errors import TaskNotRegisteredError, did_you_mean
 from qtasks.message import Record
 from qtasks.options import TaskOptions
 from qtasks.ports import QueueFacts, TaskCounts, WorkerFacts
@@ -88,9 +87,10 @@ class Snapshot:
         known = sorted({*self.app.tasks.names(), *self.counts})
         for name in names:
             if name not in known:
-                near = difflib.get_close_matches(name, known, n=3) or known[:10]
-                hint = f"Known are {', '.join(near)}." if near else "No task is registered here, and none ever ran."
-                raise TaskNotRegisteredError(f"No task is known as {name!r}.", hint)
+                some = (
+                    f"Known are {', '.join(known[:10])}." if known else "No task is registered here, and none ever ran."
+                )
+                raise TaskNotRegisteredError(f"No task is known as {name!r}.", did_you_mean(name, known) or some)
         return [self._task(name) for name in names or known]
 
     def _task(self, name: str) -> TaskStats:

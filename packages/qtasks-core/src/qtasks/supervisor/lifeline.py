@@ -21,7 +21,7 @@ from qtasks.worker.lease import CELL_BYTES, Cell
 PARENTS_SIGNALS = frozenset({signal.SIGINT, signal.SIGHUP})
 """What a terminal sends to the whole group of processes. It is the supervisor's; worker processes ignore it."""
 
-LAST_S = 1.5
+LAST_S = 1.3
 """How long a worker process may still hand back its tasks when it must stop at once."""
 
 

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from qtasks.app.application import Application
+from qtasks.app.settings import Settings
 from qtasks.backends.memory.broker import MemoryBroker
 from qtasks.backends.memory.global_config import MemoryGlobalConfig
 from qtasks.backends.memory.storage import MemoryStorage
@@ -53,7 +54,8 @@ def in_memory(app: Application) -> Iterator[MovableClock]:
     store = Store(BackendContext(namespace=app.name, clock=clock))
     clock.moved = store.notify
     runtime, name = app.runtime, "testing"
-    link = Link(MemoryBroker(store, name), MemoryStorage(store, name), MemoryGlobalConfig(store, name), shared=True)
+    settings = Settings(MemoryGlobalConfig(store, name), app.hooks.dispatch)
+    link = Link(MemoryBroker(store, name), MemoryStorage(store, name), settings, shared=True)
     before = runtime.connect(link), runtime.clock
     runtime.clock = clock
     try:

@@ -47,6 +47,11 @@ class Counters:
         ran = max(0, outcome.finished - outcome.started)
         counts.run_us[min(ran.bit_length(), BUCKETS - 1)] += 1
 
+    @property
+    def unreported(self) -> bool:
+        """True when something was counted since the last report."""
+        return bool(self._by_task)
+
     def drain(self) -> dict[str, TaskCounts]:
         """The counters since the last call."""
         counts, self._by_task = self._by_task, {}

@@ -297,9 +297,10 @@ class Worker:
                 if self._max_memory_bytes and (size := rss_bytes()) > self._max_memory_bytes:
                     self.retire(f"it uses {size >> 20} MiB of memory")
                 now = time.monotonic()
-                if now >= next_beat:
+                if now >= next_beat or (self.counters.unreported and not self.in_hand):
                     next_beat = now + self.lease.lease_s / 3
                     await self._cancel_requested()
+                    await self._tell_of_housekeeping()
                     await self._report()
                 backoff.reset()
             except BackendError as error:
@@ -323,6 +324,14 @@ class Worker:
             if run.message.id in requests:
                 run.reason = requests[run.message.id]
                 run.interrupt(Interrupt.CANCEL)
+
+    async def _tell_of_housekeeping(self) -> None:
+        """Whoever renews the lease has the broker clean up by the way, and what a worker says of itself is renewed."""
+        hooks = self.runtime.hooks.dispatch
+        if hooks.storage_delete_finished_tasks is not None:
+            await hooks.storage_delete_finished_tasks(storage=self.link.storage)
+        if hooks.global_config_set_status is not None:
+            await hooks.global_config_set_status(global_config=self.link.global_config)
 
     async def _report(self) -> None:
         counts = self.counters.drain()

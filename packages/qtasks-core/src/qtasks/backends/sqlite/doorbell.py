@@ -119,10 +119,10 @@ def ring(directory: str, address: str, names: Sequence[str]) -> None:
 def _remove_dead(directory: Path) -> None:
     """Remove the sockets of processes that were killed."""
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as probe:
-        for path in directory.iterdir():
+        for path in filter(Path.is_socket, directory.iterdir()):
             try:
                 probe.connect(str(path))
             except ConnectionRefusedError:
                 path.unlink(missing_ok=True)
-            except OSError:  # gone meanwhile, or no socket
+            except FileNotFoundError:  # its owner was faster
                 continue
