@@ -40,7 +40,10 @@ def test_group_killed_loses_nothing_and_repeats_only_what_was_in_flight(fleet, f
     took, repeated = time.monotonic() - killed, twice(fleet)
     assert repeated <= IN_FLIGHT
     fleet.all_done(*tasks)
-    figure(f"kill -9 of the group, 300 x 20 ms: 0 lost, {repeated} of {IN_FLIGHT} repeated, done after {took:.1f} s (17)")
+    figure(
+        f"kill -9 of the group, 300 x 20 ms: 0 lost, {repeated} repeated (at most {IN_FLIGHT}), "
+        f"all done after {took:.1f} s (at most 17)"
+    )
 
 
 @pytest.mark.needs("sqlite")
@@ -58,7 +61,10 @@ def test_tasks_of_a_killed_child_start_elsewhere_at_once(fleet, figure):
 
     settle(fleet, tasks, 20)
     assert twice(fleet) == 1
-    figure(f"kill -9 of one child: handed back after {handed_back:.2f} s (0.5), pool restored after {restored:.2f} s (2)")
+    figure(
+        f"kill -9 of one child: handed back after {handed_back:.2f} s (at most 0.5), "
+        f"pool restored after {restored:.2f} s (at most 2)"
+    )
 
 
 @pytest.mark.needs("sqlite")

@@ -35,7 +35,7 @@ def test_a_thousand_malformed_rows_stop_no_worker(fleet, figure):
             column = chance.choice([*COLUMNS, "payload"])
             value = chance.choice(COLUMNS[column]) if column in COLUMNS else payload
             database.execute(
-                f"UPDATE task SET payload = ?, {column} = ? WHERE id = ?",  # noqa: S608 - the names are ours
+                f"UPDATE task SET payload = ?, {column} = ? WHERE id = ?",
                 (payload, value, task.id),
             )
     database.close()

@@ -191,7 +191,7 @@ class TaskKeywords(TypedDict, total=False):
 
 
 class CallKeywords(TypedDict, total=False):
-    """The keywords of `task.options(...)`, for type checkers; `CallOptions` says what they mean."""
+    """The keywords of `task.options(...)` but for `timeout`, for type checkers; `CallOptions` says what they mean."""
 
     priority: int | None
     queue: str | None
@@ -199,7 +199,6 @@ class CallKeywords(TypedDict, total=False):
     eta: dt.datetime | None
     expires: float | str | dt.timedelta | dt.datetime | None
     unique: str | None
-    timeout: float | None
     headers: dict[str, Any]
 
 

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 log = logging.getLogger("qtasks")
+log.addHandler(logging.NullHandler())  # a library is silent until the program configures its logs
 
 PRODUCER_HOOKS = frozenset(
     {
@@ -48,6 +49,7 @@ PRODUCER_HOOKS = frozenset(
         "global_config_get_all",
         "global_config_get_match",
         "global_config_set",
+        "stats_inspect",
     }
 )
 """Hooks that fire in a producer's call; where one of them is asynchronous, a blocking caller needs the bridge."""

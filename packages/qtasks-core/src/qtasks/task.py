@@ -15,6 +15,7 @@ from qtasks.runtime import Call, Home, Link
 
 P = ParamSpec("P")
 R = TypeVar("R")
+T = TypeVar("T")
 
 
 def call_options(priority: int | None, timeout: float | None) -> CallOptions:
@@ -32,7 +33,7 @@ async def send_one(home: Home, link: Link, call: Call) -> Task[Any] | None:
     return await task.wait(link, call.options.timeout)
 
 
-class PreparedCall(Generic[R]):
+class PreparedCall(Generic[T]):
     """A call that was not added yet: give it to `app.add_tasks([...])`, or call `add_task()`."""
 
     def __init__(self, home: Home, call: Call) -> None:
@@ -43,57 +44,56 @@ class PreparedCall(Generic[R]):
         return f"<{type(self).__name__} {self.call.name}>"
 
 
-class SyncCall(PreparedCall[R]):
-    """A prepared call of the blocking face."""
+class SyncCall(PreparedCall[T]):
+    """A prepared call of the blocking face; `T` is what adding it gives."""
 
-    def add_task(self) -> Task[R]:
-        """Add it; with a timeout among its options wait for its end (then None when time is up).
+    def add_task(self) -> T:
+        """Add it and return its handle; with a timeout wait for its end, and return None when time is up.
 
         Raises:
             BackendError: the broker did not take it.
             EncodeError: an argument cannot travel.
         """
         task = self.home.runtime.run_blocking(lambda link: send_one(self.home, link, self.call), self.call.name)
-        return cast("Task[R]", task)
+        return cast("T", task)
 
 
-class AsyncCall(PreparedCall[R]):
+class AsyncCall(PreparedCall[T]):
     """A prepared call of the awaitable face."""
 
-    async def add_task(self) -> Task[R]:
+    async def add_task(self) -> T:
         """Like `SyncCall.add_task`, awaited."""
-        task = await self.home.runtime.run_async(lambda link: send_one(self.home, link, self.call))
-        return cast("Task[R]", task)
+        return cast("T", await self.home.runtime.run_async(lambda link: send_one(self.home, link, self.call)))
 
 
-class SyncOptioned(Generic[P, R]):
+class SyncOptioned(Generic[P, T]):
     """What `task.options(...)` gives: call it with the task's own arguments."""
 
-    def __init__(self, task: SyncTask[P, R], options: CallOptions) -> None:
+    def __init__(self, task: SyncTask[P, Any], options: CallOptions) -> None:
         self._task = task
         self._options = options
 
-    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> SyncCall[R]:
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> SyncCall[T]:
         """Prepare a call."""
         return SyncCall(self._task.home, self._task.call(args, kwargs, self._options))
 
-    def add_task(self, *args: P.args, **kwargs: P.kwargs) -> Task[R]:
+    def add_task(self, *args: P.args, **kwargs: P.kwargs) -> T:
         """Prepare a call and add it."""
         return self(*args, **kwargs).add_task()
 
 
-class AsyncOptioned(Generic[P, R]):
+class AsyncOptioned(Generic[P, T]):
     """What `task.options(...)` gives: call it with the task's own arguments."""
 
-    def __init__(self, task: AsyncTask[P, R], options: CallOptions) -> None:
+    def __init__(self, task: AsyncTask[P, Any], options: CallOptions) -> None:
         self._task = task
         self._options = options
 
-    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> AsyncCall[R]:
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> AsyncCall[T]:
         """Prepare a call."""
         return AsyncCall(self._task.home, self._task.call(args, kwargs, self._options))
 
-    async def add_task(self, *args: P.args, **kwargs: P.kwargs) -> Task[R]:
+    async def add_task(self, *args: P.args, **kwargs: P.kwargs) -> T:
         """Prepare a call and add it."""
         return await self(*args, **kwargs).add_task()
 
@@ -155,22 +155,28 @@ class SyncTask(RegisteredTask[P, R]):
         return self.home.runtime.run_blocking(lambda link: send_one(self.home, link, call), self.task_name)
 
     @overload
-    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> SyncCall[R]: ...
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> SyncCall[Task[R]]: ...
     @overload
     def __call__(
-        self, *args: Any, priority: int | None = ..., timeout: float | None = ..., **kwargs: Any
-    ) -> SyncCall[R]: ...
-    def __call__(self, *args: Any, **kwargs: Any) -> SyncCall[R]:
+        self, *args: Any, timeout: float, priority: int | None = ..., **kwargs: Any
+    ) -> SyncCall[Task[R] | None]: ...
+    @overload
+    def __call__(self, *args: Any, priority: int, **kwargs: Any) -> SyncCall[Task[R]]: ...
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Prepare a call; `priority=` and `timeout=` are options of the call."""
-        return SyncCall(self.home, self.call_with(args, kwargs))
+        return SyncCall[Any](self.home, self.call_with(args, kwargs))
 
-    def options(self, **options: Unpack[CallKeywords]) -> SyncOptioned[P, R]:
+    @overload
+    def options(self, *, timeout: float, **options: Unpack[CallKeywords]) -> SyncOptioned[P, Task[R] | None]: ...
+    @overload
+    def options(self, **options: Unpack[CallKeywords]) -> SyncOptioned[P, Task[R]]: ...
+    def options(self, **options: Any) -> Any:
         """Say more about a call; see `CallOptions` for units and defaults.
 
         Raises:
             ConfigError: an option has no usable value.
         """
-        return SyncOptioned(self, CallOptions.build(**options))
+        return SyncOptioned[P, Any](self, CallOptions.build(**options))
 
 
 class AsyncTask(RegisteredTask[P, R]):
@@ -190,19 +196,25 @@ class AsyncTask(RegisteredTask[P, R]):
         return await self.home.runtime.run_async(lambda link: send_one(self.home, link, call))
 
     @overload
-    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> AsyncCall[R]: ...
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> AsyncCall[Task[R]]: ...
     @overload
     def __call__(
-        self, *args: Any, priority: int | None = ..., timeout: float | None = ..., **kwargs: Any
-    ) -> AsyncCall[R]: ...
-    def __call__(self, *args: Any, **kwargs: Any) -> AsyncCall[R]:
+        self, *args: Any, timeout: float, priority: int | None = ..., **kwargs: Any
+    ) -> AsyncCall[Task[R] | None]: ...
+    @overload
+    def __call__(self, *args: Any, priority: int, **kwargs: Any) -> AsyncCall[Task[R]]: ...
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Prepare a call; `priority=` and `timeout=` are options of the call."""
-        return AsyncCall(self.home, self.call_with(args, kwargs))
+        return AsyncCall[Any](self.home, self.call_with(args, kwargs))
 
-    def options(self, **options: Unpack[CallKeywords]) -> AsyncOptioned[P, R]:
+    @overload
+    def options(self, *, timeout: float, **options: Unpack[CallKeywords]) -> AsyncOptioned[P, Task[R] | None]: ...
+    @overload
+    def options(self, **options: Unpack[CallKeywords]) -> AsyncOptioned[P, Task[R]]: ...
+    def options(self, **options: Any) -> Any:
         """Say more about a call; see `CallOptions` for units and defaults.
 
         Raises:
             ConfigError: an option has no usable value.
         """
-        return AsyncOptioned(self, CallOptions.build(**options))
+        return AsyncOptioned[P, Any](self, CallOptions.build(**options))

@@ -15,6 +15,7 @@ from qtasks.builtins import retry
 from qtasks.config import QueueConfig
 from qtasks.errors import ConfigError
 from qtasks.hooks import HookRegistry, PluginInfo, discover
+from qtasks.message import Record
 from qtasks.options import CallOptions, check_name
 from qtasks.ports import BackendContext, Broker, CancelAnswer, GlobalConfig, Storage
 from qtasks.producer import Producer
@@ -179,6 +180,11 @@ class Application(Declarations):
         return lambda link: self._add(link, call)
 
     def _add_many(self, calls: Sequence[PreparedCall[Any]]) -> Make[list[Task[Any]]]:
+        for call in calls:
+            if not isinstance(call, PreparedCall):
+                raise ConfigError(
+                    f"add_tasks takes prepared calls, found {call!r}.", "Write app.add_tasks([task(1), task(2)])."
+                )
         bare = [call.call for call in calls]
         return lambda link: self.runtime.producer.send(link, bare)
 
@@ -194,6 +200,13 @@ class Application(Declarations):
         if hooks.qtasks_get is not None:
             task = await hooks.qtasks_get(qtasks=self, broker=link.broker, task=task)
         return task
+
+    async def read_many(self, link: Link, **which: Any) -> list[Record]:
+        """Read the records that fit, the newest first, with the hook of reading; `which` as for `Storage.find`."""
+        records = await link.storage.find(**which)
+        if self.hooks.dispatch.storage_get_all is not None:
+            records = list(await self.hooks.dispatch.storage_get_all(storage=link.storage, results=records))
+        return records
 
     async def _cancel(self, link: Link, uuid: UUID | str, reason: str) -> CancelAnswer:
         return await link.broker.cancel(task_id(uuid), reason)

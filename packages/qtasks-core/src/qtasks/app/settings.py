@@ -26,7 +26,7 @@ class Settings(GlobalConfig):
         """Nothing is registered for this class: it has no URL of its own."""
         raise NotImplementedError
 
-    def blocking(self) -> Settings | None:  # type: ignore[override]
+    def blocking(self) -> Settings | None:
         """The same around the backend's blocking view."""
         view = self.backend.blocking()
         return None if view is None else Settings(view, self._hooks)

@@ -22,7 +22,7 @@ class Storage(Component):
     def shares(self, broker: Broker) -> bool:
         """True when `broker.finish` and `broker.publish` write to this storage in the same step.
 
-        Then the core never calls `add`, `remove` and `finish`.
+        Then the core never calls `add` and `finish`.
         """
 
     @abstractmethod

@@ -161,7 +161,7 @@ async def look(app: Application, link: Link, task_ids: Sequence[str] = (), befor
         await link.broker.inspect() if link.broker.capabilities.inspect else [],
         await link.storage.workers(),
         await link.storage.counts(),
-        await link.storage.find(status=TaskStatus.DEAD, limit=DEAD_LETTERS),
+        await app.read_many(link, status=TaskStatus.DEAD, limit=DEAD_LETTERS),
         {task_id: await app.read(link, task_id) for task_id in task_ids},
         before and attrs.evolve(before, before=None),
     )

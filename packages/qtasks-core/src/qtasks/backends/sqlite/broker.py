@@ -20,18 +20,18 @@ SWEEPS_PER_BEAT = 100
 _INSPECT = """
 SELECT name, paused, finished, removed,
     (SELECT count(*) FROM task WHERE queue = q.id AND state = 'ready'),
-    (SELECT count(*) FROM task WHERE queue = q.id AND state = 'delayed' AND due <= ?2),
-    (SELECT count(*) FROM task WHERE queue = q.id AND state = 'delayed' AND due > ?2),
+    (SELECT count(*) FROM task WHERE queue = q.id AND state = 'delayed' AND due <= :now),
+    (SELECT count(*) FROM task WHERE queue = q.id AND state = 'delayed' AND due > :now),
     (SELECT count(*) FROM task WHERE queue = q.id AND owner IS NOT NULL),
-    (SELECT count(*) FROM task WHERE queue = q.id AND space = ?1 AND state = 'dead' AND error IS NOT NULL),
+    (SELECT count(*) FROM task WHERE queue = q.id AND space = :space AND state = 'dead' AND error IS NOT NULL),
     (SELECT max(enqueued, due) FROM task
         WHERE seq = (SELECT min(seq) FROM task WHERE queue = q.id AND state = 'ready')),
-    (SELECT min(due) FROM task WHERE queue = q.id AND state = 'delayed' AND due <= ?2)
-FROM queue q WHERE space = ?1 ORDER BY name"""
+    (SELECT min(due) FROM task WHERE queue = q.id AND state = 'delayed' AND due <= :now)
+FROM queue q WHERE space = :space ORDER BY name"""
 _PURGE = """
 DELETE FROM task WHERE seq IN (
-    SELECT seq FROM task WHERE queue = ?1 AND state = 'ready' UNION ALL
-    SELECT seq FROM task WHERE queue = ?1 AND state = 'delayed' LIMIT ?2)
+    SELECT seq FROM task WHERE queue = ? AND state = 'ready' UNION ALL
+    SELECT seq FROM task WHERE queue = ? AND state = 'delayed' LIMIT ?)
 RETURNING reply_to, id"""
 _SWEEP = "DELETE FROM task WHERE seq IN (SELECT seq FROM task WHERE keep_until <= ? ORDER BY keep_until LIMIT ?)"
 
@@ -64,7 +64,7 @@ def inspect(session: Session) -> list[QueueFacts]:
     """The facts of every queue, by name."""
     now = session.wall_us()
     facts = []
-    for row in session.execute(_INSPECT, (session.space, now)):
+    for row in session.execute(_INSPECT, {"space": session.space, "now": now}):
         name, paused, finished, removed, ready, due, delayed, running, dead, *oldest = row
         age = now - min((since for since in oldest if since is not None), default=now)
         depths = ready + due, delayed, running, dead
@@ -77,7 +77,7 @@ def inspect(session: Session) -> list[QueueFacts]:
 def purge(session: Session, queue: str) -> int:
     """Remove some of the tasks that wait in a queue; fewer than `STEP` when those were the last."""
     number = session.queue(queue)
-    gone = session.execute(_PURGE, (number, STEP)).fetchall()
+    gone = session.execute(_PURGE, (number, number, STEP)).fetchall()
     session.execute("UPDATE queue SET removed = removed + ? WHERE id = ?", (len(gone), number))
     for address, task_id in gone:
         session.bells[address or ""].append(task_id)

@@ -19,11 +19,11 @@ COUNTED_DEATHS = 3
 """As many deaths of its workers make a task dead."""
 
 _JOIN = """
-INSERT INTO incarnation (owner, name, lease, until) VALUES (?1, ?2, ?3, ?4)
-ON CONFLICT (owner) DO UPDATE SET name = ?2, lease = ?3, until = ?4"""
-_FIND = "SELECT id, name FROM incarnation WHERE owner = ?1 AND until > ?2 AND until <= ?2 + lease"
-_RENEW = "UPDATE incarnation SET until = ?2 + lease WHERE owner = ?1 AND until > ?2 AND until <= ?2 + lease"
-_LOST = "SELECT owner FROM incarnation WHERE until <= ?1 OR until > ?1 + lease"
+INSERT INTO incarnation (owner, name, lease, until) VALUES (?, ?, ?, ?)
+ON CONFLICT (owner) DO UPDATE SET lease = excluded.lease, until = excluded.until"""
+_FIND = "SELECT id, name FROM incarnation WHERE owner = ? AND until - ? BETWEEN 1 AND lease"
+_RENEW = "UPDATE incarnation SET until = ? + lease WHERE owner = ? AND until - ? BETWEEN 1 AND lease"
+_LOST = "SELECT owner FROM incarnation WHERE until - ? NOT BETWEEN 1 AND lease"
 _COUNT_DEATH = (
     "UPDATE task SET crashes = min(crashes, 1 << 60) + 1, history = history || ? WHERE seq = ? RETURNING crashes"
 )
@@ -53,7 +53,7 @@ def release(session: Session, owner: str, *, death: str | None = None) -> int:
 def beat(session: Session, owners: Collection[str]) -> set[str]:
     """Renew the leases that hold, and take away what the others have."""
     now = session.monotonic_us()
-    confirmed = {owner for owner in owners if session.execute(_RENEW, (owner, now)).rowcount}
+    confirmed = {owner for owner in owners if session.execute(_RENEW, (now, owner, now)).rowcount}
     _reap(session)
     return confirmed
 

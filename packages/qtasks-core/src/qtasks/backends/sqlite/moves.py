@@ -38,8 +38,8 @@ _FORGET = "DELETE FROM task WHERE keep_until = 0"
 _COUNT = "UPDATE queue SET finished = finished + ? WHERE id = ?"
 _RESTART = "DELETE FROM stream WHERE task = ? AND (attempt, token) < (?, ?)"
 _STREAM = """
-INSERT OR REPLACE INTO stream (task, place, attempt, token, value) SELECT ?1, ?2, ?3, ?4, ?5
-WHERE NOT EXISTS (SELECT 1 FROM stream WHERE task = ?1 AND place = 0 AND (attempt, token) > (?3, ?4))"""
+INSERT OR REPLACE INTO stream (task, place, attempt, token, value) SELECT ?, ?, ?, ?, ?
+WHERE NOT EXISTS (SELECT 1 FROM stream WHERE task = ? AND place = 0 AND (attempt, token) > (?, ?))"""
 _LISTEN = "INSERT INTO listener (key, address, name, until) VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING"
 _NOTIFY = """
 DELETE FROM listener WHERE rowid IN (SELECT rowid FROM listener WHERE key = ? LIMIT ?) RETURNING address, name"""
@@ -105,7 +105,7 @@ class Moves:
         if item.offset == 0:
             self._session.execute(_RESTART, (task.seq, *run))
         if item.offset < self._session.context.stream_cap:
-            self._session.execute(_STREAM, (task.seq, item.offset, *run, item.value))
+            self._session.execute(_STREAM, (task.seq, item.offset, *run, item.value, task.seq, *run))
         self._news.append(task.id)
 
     def _settle(self, task: OpenTask, outcome: Outcome) -> None:

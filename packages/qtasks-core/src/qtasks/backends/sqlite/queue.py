@@ -27,18 +27,17 @@ INSERT INTO task (id, name, priority, enqueued, due, expires, ukey, attempt, rep
     payload)
 VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING"""
 _KNOWN_AS = """
-SELECT id FROM task WHERE id = ?1 AND space = ?2 UNION ALL SELECT id FROM task WHERE ukey = ?3 AND space = ?2 LIMIT 1"""
+SELECT id FROM task WHERE id = ? AND space = ? UNION ALL SELECT id FROM task WHERE ukey = ? AND space = ? LIMIT 1"""
 _NEXT = """
 SELECT (SELECT min(due) FROM task WHERE state = 'delayed'), (SELECT min(expires) FROM task WHERE expires IS NOT NULL)"""
 _PROMOTE = """
 UPDATE task SET state = 'ready'
 WHERE seq IN (SELECT seq FROM task WHERE state = 'delayed' AND due <= ? ORDER BY due LIMIT ?)"""
 _TAKE = """
-UPDATE task SET state = 'process', owner = ?1, worker = ?2, updated = ?3, token = min(token, 1 << 60) + 1
+UPDATE task SET state = 'process', owner = ?, worker = ?, updated = ?, token = min(token, 1 << 60) + 1
 WHERE seq IN (
-    SELECT seq FROM task WHERE queue = ?4 AND state = 'ready'
-        AND (expires IS NULL OR expires >= ?3) AND NOT EXISTS (SELECT 1 FROM queue WHERE id = ?4 AND paused)
-    ORDER BY priority, seq LIMIT ?5)
+    SELECT seq FROM task WHERE queue = (SELECT id FROM queue WHERE id = ? AND NOT paused) AND state = 'ready'
+        AND (expires IS NULL OR expires >= ?) ORDER BY priority, seq LIMIT ?)
 RETURNING priority, seq, id, payload, attempt, crashes, token, lost"""
 
 _queue_name = attrgetter("message.queue")
@@ -60,7 +59,7 @@ def publish(session: Session, envelopes: Sequence[Envelope]) -> list[str]:
             rows.append((*_fields(message), session.space, queue, state, now, envelope.payload))
         added += session.executemany(_INSERT, rows).rowcount
         notify(session, [queue_key(queue)], runnable)
-    keys = [(envelope.message.id, session.space, envelope.message.unique) for envelope in envelopes]
+    keys = [(envelope.message.id, session.space, envelope.message.unique, session.space) for envelope in envelopes]
     return [key[0] if added == len(keys) else session.execute(_KNOWN_AS, key).fetchone()[0] for key in keys]
 
 
@@ -120,7 +119,7 @@ def _hand_over(
     while full and len(rows) < limit:
         share = -((len(rows) - limit) // len(full))
         for queue in tuple(full):
-            found = session.execute(_TAKE, (*taker, queue, min(share, limit - len(rows)))).fetchall()
+            found = session.execute(_TAKE, (*taker, queue, taker[-1], min(share, limit - len(rows)))).fetchall()
             rows += sorted(found)  # RETURNING has no order
             if len(found) < share:
                 full.remove(queue)

@@ -21,9 +21,9 @@ T = TypeVar("T")
 _RECORD = """
 SELECT id, state, payload, attempt, crashes, due, started, updated, worker, result, error, truncated, cancel_reason,
     child, history FROM task WHERE """
-_KEPT = "space = ?1 AND (keep_until IS NULL OR keep_until > ?2) "
-_FITS = """AND (?3 IS NULL OR name = ?3)
-    AND (?4 IS NULL OR queue = (SELECT id FROM queue WHERE space = ?1 AND name = ?4)) """
+_KEPT = "space = ? AND (keep_until IS NULL OR keep_until > ?) "
+_FITS = """AND name = coalesce(?, name)
+    AND (? IS NULL OR queue = (SELECT id FROM queue WHERE space = ? AND name = ?)) """
 _CONDITIONS = {
     None: " ",
     TaskStatus.NEW: "AND state IN ('ready', 'delayed', 'stored') AND attempt = 0 ",
@@ -71,7 +71,7 @@ def get_many(session: Session, ids: Sequence[str]) -> list[Record | None]:
     """The records of tasks, in order."""
     now = session.wall_us()
     rows = (
-        session.execute(_RECORD + _KEPT + "AND id = ?3", (session.space, now, task_id)).fetchone() for task_id in ids
+        session.execute(_RECORD + _KEPT + "AND id = ?", (session.space, now, task_id)).fetchone() for task_id in ids
     )
     return [_read_record(row) if row else None for row in rows]
 
@@ -86,8 +86,8 @@ def find(
 ) -> list[Record]:
     """Records that fit, the newest first."""
     condition = _CONDITIONS.get(status) or f"AND state = '{status}' AND error IS NOT NULL "
-    values = session.space, session.wall_us(), task, queue, limit
-    rows = session.execute(_RECORD + _KEPT + _FITS + condition + "ORDER BY seq DESC LIMIT ?5", values)
+    values = session.space, session.wall_us(), task, queue, session.space, queue, limit
+    rows = session.execute(_RECORD + _KEPT + _FITS + condition + "ORDER BY seq DESC LIMIT ?", values)
     return [_read_record(row) for row in rows]
 
 
