@@ -14,7 +14,7 @@ from typing import Any, TypeAlias
 import msgspec
 
 from qtasks.errors import EncodeError, LimitError, MalformedMessageError, NewerMessageError
-from qtasks.message import WIRE_VERSION, Envelope, TaskMessage
+from qtasks.message import WIRE_VERSION, Delivery, Envelope, TaskMessage
 from qtasks.types import NAME
 
 MAX_PAYLOAD_BYTES = 1024 * 1024
@@ -319,6 +319,19 @@ def envelope_of(payload: bytes, **changes: Any) -> Envelope:
     return Envelope(decode_message(changed, limit=len(changed)), changed)
 
 
+def found_envelope(delivery: Delivery) -> Envelope:
+    """Build an envelope from a delivery that was never accepted here; only its id is told where it cannot be read.
+
+    It holds no `unique` key: that may be another task's meanwhile.
+    """
+    try:
+        message = decode_message(delivery.payload, limit=len(delivery.payload))
+    except MalformedMessageError:
+        message = TaskMessage(WIRE_VERSION, delivery.id, namespace="", queue="", task="")
+    fields = {"id": delivery.id, "unique": None, "attempt": delivery.attempt}
+    return Envelope(msgspec.structs.replace(message, **fields), delivery.payload)
+
+
 __all__ = [
     "MAX_DEPTH",
     "MAX_PAYLOAD_BYTES",
@@ -330,5 +343,6 @@ __all__ = [
     "encode_message",
     "encode_value",
     "envelope_of",
+    "found_envelope",
     "restore",
 ]

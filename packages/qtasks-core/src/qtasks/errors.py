@@ -105,6 +105,31 @@ class LayoutError(BackendError):
     """The stored layout is newer than this version of QTasks."""
 
 
+class LeaseLostError(BackendError):
+    """An incarnation of a worker owns nothing any more, or never did.
+
+    Args:
+        owner: the incarnation.
+    """
+
+    def __init__(self, owner: str) -> None:
+        super().__init__(f"Owner {owner} has no lease: it has expired, was released, or never began.", "Join anew.")
+
+
+class PublishError(BackendError):
+    """A part of a batch was not accepted.
+
+    Args:
+        message: why.
+        refused: the ids that certainly were not accepted; of all others the effect is unknown.
+        hint: the line that mends it.
+    """
+
+    def __init__(self, message: str, refused: list[str], hint: str = "") -> None:
+        super().__init__(message, hint)
+        self.refused = refused
+
+
 class MalformedMessageError(QTasksError, ValueError):
     """The bytes of a message are not an envelope that this version can read."""
 

@@ -53,7 +53,7 @@ class TaskMessage(msgspec.Struct, frozen=True, omit_defaults=True):
         enqueued: when it was accepted, microseconds UTC.
         due: not before this time, microseconds UTC; 0 is at once.
         expires: not after this time, microseconds UTC; None is never.
-        unique: while an open task of the namespace has this key, no second one is accepted.
+        unique: while an open task of its queue has this key, no second one is accepted there.
         attempt: attempts that ended before this message was written; 0 from a producer.
         reply_to: an address of the backend's own where the producer waits for the result.
         parent: the id of the task that this one replays.
@@ -97,13 +97,13 @@ class Delivery(msgspec.Struct, frozen=True, eq=False):
     """One handing-over of a task to one incarnation of a worker.
 
     Args:
-        receipt: the backend's own handle: a row, a delivery tag, an offset.
-        id: the task's id as the queue has it; empty where even that is damaged.
+        receipt: the backend's own handle, hashable: a row, a delivery tag, an offset.
+        id: the task's id as the queue has it; never empty, and the same at every delivery.
         payload: the envelope's bytes, not yet decoded: one bad message must not spoil a batch.
         attempt: attempts that ended before this one; 0 on the first run.
         crashes: counted deaths of workers while they ran it. Above 0 the task is suspect.
         token: grows with every delivery of the task: a fencing token (`ctx.delivery`).
-        recovered: True when an earlier owner lost it.
+        recovered: True when its last owner died with it or lost it; False after a hand-back.
     """
 
     receipt: Any
@@ -143,7 +143,7 @@ class Outcome(msgspec.Struct, frozen=True, eq=False):
         started: when the run began, microseconds UTC; 0 when it did not.
         finished: when the outcome was made, microseconds UTC.
         due: for `retry` and `new`: not before this time, microseconds UTC; 0 is at once.
-        keep_s: how long the record is kept, seconds; 0 removes it at once.
+        keep_s: how long the record is kept, seconds; 0 removes it at once. A dead letter ignores it.
         reply_to: the message's; who is to be pushed the result.
         truncated: True when the result was over the size limit and only its stream is kept.
         worker: the name of the worker.

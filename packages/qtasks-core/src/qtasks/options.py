@@ -212,7 +212,7 @@ class CallOptions:
         delay: start after this time, seconds, duration text or timedelta.
         eta: start at this time, an aware datetime.
         expires: do not start later than this: a duration from now, or an aware datetime.
-        unique: while an open task has this key, the call returns that one and adds none.
+        unique: while an open task of the same queue has this key, the call returns that one and adds none.
         timeout: wait up to so many seconds for the result.
         headers: for plugins.
     """

@@ -14,7 +14,7 @@ import attrs
 import msgspec
 
 from qtasks.codec import encode_message
-from qtasks.errors import BackendError, UnsupportedError
+from qtasks.errors import PublishError, UnsupportedError
 from qtasks.message import DEFAULT_QUEUE, WIRE_VERSION, Envelope, TaskMessage, new_id
 from qtasks.ports import Broker
 from qtasks.registry import check_task_name
@@ -110,8 +110,8 @@ class Producer:
         fresh = [envelope for envelope, as_id in zip(envelopes, known, strict=True) if envelope.message.id == as_id]
         try:
             await link.broker.publish(fresh)
-        except BackendError:
-            await link.storage.remove([envelope.message.id for envelope in fresh])
+        except PublishError as error:  # after any other error it may wait in the queue: its record stays
+            await link.storage.remove(error.refused)
             raise
         return known
 

@@ -17,7 +17,7 @@ from typing import Any, Protocol, TypeAlias
 import attrs
 import pytest
 from qtasks.codec import decode_message, encode_message
-from qtasks.errors import MalformedMessageError
+from qtasks.errors import LeaseLostError, MalformedMessageError
 from qtasks.message import WIRE_VERSION, Delivery, Envelope, ErrorInfo, Outcome, Record, StreamItem, TaskMessage, new_id
 from qtasks.ports import BackendContext, Broker, Component, GlobalConfig, QueueFacts, Storage
 from qtasks.types import SYSTEM_CLOCK, US_PER_S, Clock, TaskStatus
@@ -196,7 +196,7 @@ class Worker:
         limit: int = 1,
         queues: Sequence[str] = ("default",),
         wait_s: float = 0,
-        in_hand: Collection[str] | None = None,
+        in_hand: Collection[Delivery] | None = None,
     ) -> list[Delivery]:
         return self.rig.broker.take(self.owner, queues, limit, wait_s, in_hand)
 
@@ -224,6 +224,14 @@ class Worker:
 
     def leave(self) -> int:
         return self.rig.broker.release(self.owner)
+
+    def is_sent_away(self, wait_s: float = 0) -> bool:
+        """Ask for a task; tell whether the answer is that the lease is lost."""
+        try:
+            self.take(wait_s=wait_s)
+        except LeaseLostError:
+            return True
+        return False
 
     def die(self, note: str = "killed by signal 9") -> int:
         return self.rig.broker.release(self.owner, death=note)

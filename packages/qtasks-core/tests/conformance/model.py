@@ -108,15 +108,16 @@ class Model:
         message = envelope.message
         if message.unique is not None:
             for task in self.tasks.values():
-                if task.end is None and task.envelope.message.unique == message.unique:
+                held = task.envelope.message
+                if task.end is None and (held.queue, held.unique) == (message.queue, message.unique):
                     return task.id
         self._accepted += 1
         self.tasks[message.id] = Expected(envelope, self._accepted, message.due, moved=message.due > message.enqueued)
         return message.id
 
-    def lose(self, owner: str, now: int, *, in_hand: Collection[str] = (), death: bool = False) -> int:
+    def lose(self, owner: str, now: int, *, in_hand: Collection[Delivery] = (), death: bool = False) -> int:
         """Take away what an owner has, apart from what is in its hands; tell how much that was."""
-        lost = [task for task in self.of(owner) if task.id not in in_hand]
+        lost = [task for task in self.of(owner) if task.delivery not in in_hand]
         for task in lost:
             task.crashes += death
             task.put_back()

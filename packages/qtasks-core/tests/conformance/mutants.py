@@ -7,9 +7,11 @@ place of a good one. `CAUGHT_BY` names the claims that must fail then; the state
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
+from contextlib import suppress
 from typing import Any
 
 from msgspec.structs import replace
+from qtasks.errors import LeaseLostError
 from qtasks.message import Delivery, Outcome, StreamItem
 from qtasks.ports import BackendContext, Broker, GlobalConfig, Storage
 
@@ -61,12 +63,25 @@ def do_not_reconcile(broker: Any) -> None:
     take = broker.take
 
     async def forget(
-        owner: str, queues: Sequence[str], limit: int, wait_s: float, in_hand: Collection[str] | None = None
+        owner: str, queues: Sequence[str], limit: int, wait_s: float, in_hand: Collection[Delivery] | None = None
     ) -> list[Delivery]:
         deliveries: list[Delivery] = await take(owner, queues, limit, wait_s)
         return deliveries
 
     broker.take = forget
+
+
+def answer_a_lost_lease_with_nothing(broker: Any) -> None:
+    """Let an owner whose lease is lost believe that there is nothing to do."""
+    take = broker.take
+
+    async def hide(*args: Any, **options: Any) -> list[Delivery]:
+        with suppress(LeaseLostError):
+            deliveries: list[Delivery] = await take(*args, **options)
+            return deliveries
+        return []
+
+    broker.take = hide
 
 
 CAUGHT_BY: dict[Callable[[Broker], None], list[str]] = {
@@ -87,6 +102,11 @@ CAUGHT_BY: dict[Callable[[Broker], None], list[str]] = {
     do_not_reconcile: [
         "test_tasks_of_a_lost_answer_come_again_uncounted",
         "test_what_is_not_in_hand_goes_back_even_when_nothing_can_be_taken",
+        "test_take_of_nothing_only_reconciles_and_does_not_wait",
+    ],
+    answer_a_lost_lease_with_nothing: [
+        "test_owner_that_never_joined_is_sent_away_at_once",
+        "test_owner_that_lost_its_lease_is_sent_away_at_once",
     ],
 }
 

@@ -107,9 +107,12 @@ class UniqueKeys(Conformance):
         assert rig.broker.publish(envelopes) == [ids[0], ids[1], ids[0], ids[3]]
         assert [delivery.id for delivery in rig.worker().take(5)] == [ids[0], ids[1], ids[3]]
 
-    def test_key_is_held_across_queues_and_tasks(self, rig: Rig):
+    def test_key_is_held_across_the_tasks_of_a_queue_and_not_beyond(self, rig: Rig):
         first = rig.add("a", queue="here", unique="key")
-        assert rig.add("b", queue="there", unique="key") == first
+        assert rig.add("b", queue="here", unique="key") == first
+        second = rig.add("a", queue="there", unique="key")
+        assert second != first
+        assert rig.add("b", queue="there", unique="key") == second
 
     def test_key_is_held_while_the_task_runs_and_waits_for_its_retry(self, rig: Rig):
         task = rig.add(unique="key")

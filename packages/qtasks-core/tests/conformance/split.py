@@ -103,10 +103,34 @@ class SplitStorageConformance(Conformance):
         assert (record.status, record.attempt, record.history) == (TaskStatus.NEW, 0, [])
         assert rig.storage.finish([rig.outcome(deliver(envelope, token=2))]) == []
 
-    def test_second_outcome_is_refused_also_when_the_first_is_not_kept(self, rig: Rig, envelope: Envelope):
-        assert rig.storage.finish([rig.outcome(deliver(envelope), keep_s=0)]) == []
-        assert rig.record(envelope.message.id) is None
-        assert rig.storage.finish([rig.outcome(deliver(envelope, token=2))]) == [envelope.message.id]
+    def test_outcome_that_is_not_to_be_kept_leaves_nothing_however_often_it_is_told(self, rig: Rig, envelope: Envelope):
+        for token in (1, 2):
+            rig.storage.finish([rig.outcome(deliver(envelope, token=token), keep_s=0)])
+            assert rig.record(envelope.message.id) is None
+
+    def test_outcome_of_an_unknown_message_is_stored(self, rig: Rig):
+        holder, stranger = rig.envelope(unique="key"), rig.envelope("t", unique="key", queue="default")
+        rig.storage.add([holder])
+        delivery = deliver(stranger, attempt=1)
+        outcome = rig.outcome(delivery, result=b"42")
+        assert rig.storage.finish([outcome, outcome], [StreamItem(delivery, 0, b"0")]) == [stranger.message.id]
+        record = rig.record(stranger.message.id)
+        assert (record.status, record.attempt, record.result) == (TaskStatus.SUCCESS, 1, b"42")
+        assert record in rig.storage.find(task="t", queue="default", status=TaskStatus.SUCCESS)
+        assert rig.storage.read_stream(stranger.message.id, 1, 0, 0).values == [b"0"]
+        assert rig.status(holder.message.id) is TaskStatus.NEW
+
+    def test_message_that_cannot_be_read_becomes_a_dead_letter(self, rig: Rig):
+        delivery = Delivery("tag", "f" * 32, b"\xff no envelope")
+        error = ErrorInfo("malformed", "no envelope")
+        assert rig.storage.finish([rig.outcome(delivery, TaskStatus.DEAD, error=error)]) == []
+        [letter] = rig.storage.find(status=TaskStatus.DEAD)
+        assert (letter.id, letter.payload, letter.error) == (delivery.id, delivery.payload, error)
+
+    @pytest.mark.parametrize("status", ["retry", "new"])
+    def test_unknown_task_that_goes_on_is_not_stored(self, rig: Rig, status: str):
+        envelope = rig.envelope()
+        assert rig.storage.finish([rig.outcome(deliver(envelope), TaskStatus(status))]) == [envelope.message.id]
         assert rig.record(envelope.message.id) is None
 
     def test_record_of_a_failed_publish_can_be_removed(self, rig: Rig):

@@ -112,6 +112,15 @@ class ReportConformance(Conformance):
         rig.storage.report(living, {})
         assert rig.storage.workers() == [living]
 
+    @pytest.mark.parametrize("end", ["leave", "die"])
+    def test_worker_that_left_or_died_is_forgotten_at_once(self, rig: Rig, end: str):
+        gone, living = rig.worker(), rig.worker()
+        for worker in (gone, living):
+            rig.storage.report(self.facts(rig, owner=worker.owner), {"t": TaskCounts(runs=1)})
+        getattr(gone, end)()
+        assert [facts.owner for facts in rig.storage.workers()] == [living.owner]
+        assert rig.storage.counts()["t"].runs == 2
+
     def test_counters_are_added_up_by_task(self, rig: Rig):
         def counts(runs, bucket, last_error=""):
             histogram = [0] * 40

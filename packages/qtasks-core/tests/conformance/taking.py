@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from qtasks.types import TaskStatus
 
-from conformance.harness import PATIENCE_S, Conformance, Rig
+from conformance.harness import PATIENCE_S, Conformance, Rig, Worker
 
 
 class Order(Conformance):
@@ -114,21 +114,12 @@ class HandingOver(Conformance):
         tokens.append(rig.worker().take()[0].token)
         assert tokens == sorted(set(tokens))
 
-    def test_owner_that_never_joined_gets_nothing_at_once(self, rig: Rig):
+    def test_owner_that_never_joined_is_sent_away_at_once(self, rig: Rig):
         rig.add()
-        assert rig.broker.take("0" * 32, ["default"], 1, PATIENCE_S) == []
+        assert Worker("0" * 32, rig).is_sent_away(PATIENCE_S)
 
     def test_take_is_empty_when_its_time_is_up(self, rig: Rig):
         assert rig.worker().take(wait_s=0.01) == []
-
-    @pytest.mark.parametrize("face", ["async"])
-    def test_take_that_is_cancelled_while_it_waits_owns_nothing(self, rig: Rig):
-        worker, other = rig.worker(), rig.worker()
-        for steps in range(1, 10):
-            rig.face.interrupt(rig.broker.component.take(worker.owner, ["default"], 1, PATIENCE_S), steps)
-        task = rig.add()
-        assert worker.leave() == 0
-        assert [delivery.id for delivery in other.take()] == [task]
 
 
 class Times(Conformance):
@@ -202,7 +193,7 @@ class LostReplies(Conformance):
         worker = rig.worker()
         [kept] = worker.take()
         worker.take(2)  # this answer is lost
-        assert [delivery.id for delivery in worker.take(5, in_hand=[kept.id])] == tasks[1:]
+        assert [delivery.id for delivery in worker.take(5, in_hand=[kept])] == tasks[1:]
         assert worker.succeed(kept) == []
 
     def test_what_is_not_in_hand_goes_back_even_when_nothing_can_be_taken(self, rig: Rig):
@@ -213,11 +204,39 @@ class LostReplies(Conformance):
         assert rig.status(task) is TaskStatus.NEW
         assert [delivery.id for delivery in other.take()] == [task]
 
+    def test_take_of_nothing_only_reconciles_and_does_not_wait(self, rig: Rig):
+        kept_id, lost_id, waiting_id = rig.add_many(3)
+        worker = rig.worker()
+        [kept] = worker.take()
+        worker.take()  # this answer is lost
+        assert worker.take(0, wait_s=PATIENCE_S, in_hand=[kept]) == []
+        assert [rig.status(task) for task in (kept_id, lost_id, waiting_id)] == ["process", "new", "new"]
+        assert worker.take(0, wait_s=PATIENCE_S) == []
+        assert worker.succeed(kept) == []
+
+    def test_earlier_delivery_of_a_task_is_not_in_hand(self, rig: Rig):
+        task = rig.add()
+        worker = rig.worker()
+        [earlier] = worker.take()
+        worker.hand_back(earlier)
+        worker.take()  # this answer is lost
+        assert worker.take(0, in_hand=[earlier]) == []
+        assert rig.status(task) is TaskStatus.NEW
+
+    @pytest.mark.parametrize("face", ["async"])
+    def test_take_may_be_cancelled_at_any_time(self, rig: Rig):
+        worker, other = rig.worker(), rig.worker()
+        for steps in range(1, 10):
+            rig.face.interrupt(rig.broker.component.take(worker.owner, ["default"], 1, PATIENCE_S), steps)
+        task = rig.add()
+        assert worker.take(0, in_hand=[]) == []
+        assert [delivery.id for delivery in other.take()] == [task]
+
     def test_tasks_of_others_are_not_reconciled(self, rig: Rig):
         rig.add()
         worker, other = rig.worker(), rig.worker()
         [theirs] = other.take()
-        assert worker.take(in_hand=[theirs.id]) == []
+        assert worker.take(in_hand=[theirs]) == []
         assert worker.take(in_hand=[]) == []
         assert other.succeed(theirs) == []
 

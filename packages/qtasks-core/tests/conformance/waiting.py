@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
+from qtasks.errors import LeaseLostError
 from qtasks.types import US_PER_S, TaskStatus
 
 from conformance.harness import PATIENCE_S, Conformance, OpenRig, Rig, Worker, at_once
@@ -120,7 +121,8 @@ class WaitingForTasks(Conformance):
         worker = rig.worker()
         taken = worker.start_take()
         worker.leave()
-        assert taken() == []
+        with pytest.raises(LeaseLostError):
+            taken()
 
     def test_one_of_many_waiting_workers_gets_each_task(self, rig: Rig):
         taken = [rig.worker().start_take() for _ in range(3)]

@@ -23,6 +23,14 @@ def url(request, tmp_path):
     return url_of(request.param, tmp_path)
 
 
+@pytest.fixture(autouse=True)
+def _hasty_worker(monkeypatch):
+    """Workers look at their lease more often, and leave stubborn tasks behind sooner, than they do for users."""
+    monkeypatch.setattr("qtasks.worker.worker.TICK_S", 0.05)
+    monkeypatch.setattr("qtasks.worker.worker.INTERRUPTED_S", 0.2)
+    monkeypatch.setattr("qtasks.worker.slots.CLOSE_S", 0.2)
+
+
 @pytest.fixture
 def app(url):
     """An application of the blocking face."""

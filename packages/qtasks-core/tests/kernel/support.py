@@ -121,9 +121,14 @@ class TroubledBroker(MemoryBroker):
         return await self._call("release", owner, death=death)
 
 
+def new_store():
+    """An empty queue in memory, under the name of the applications here."""
+    return Store(BackendContext(namespace="kernel"))
+
+
 def troubled_app(config=None):
     """An application over a `TroubledBroker`; returns it and its trouble."""
-    store = Store(BackendContext(namespace="kernel"))
+    store = new_store()
     broker = TroubledBroker(store)
     app = QueueTasks(
         "kernel",

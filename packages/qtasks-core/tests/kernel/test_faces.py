@@ -6,10 +6,17 @@ import os
 import threading
 
 import pytest
-from kernel.support import PATIENCE_S, plugin_with, troubled_app
+from kernel.support import PATIENCE_S, TroubledBroker, new_store, plugin_with, troubled_app, wait_until
 from qtasks import QueueTasks, hookimpl
 from qtasks.asyncio import QueueTasks as AsyncQueueTasks
-from qtasks.errors import BackendMissingError, BackendUnavailableError, ConfigError, PluginError, WouldSuspendError
+from qtasks.errors import (
+    BackendMissingError,
+    BackendUnavailableError,
+    ConfigError,
+    PluginError,
+    PublishError,
+    WouldSuspendError,
+)
 from qtasks.executor.context import current_executor
 from qtasks.executor.executor import TaskExecutor
 from qtasks.message import new_id
@@ -109,7 +116,8 @@ def test_a_blocking_call_on_a_running_loop_works_and_warns_once_for_each_task(ap
     with running(app), caplog.at_level(logging.WARNING, "qtasks"):
         assert asyncio.run(main()) == ["a", "a", "b"]
     assert [record.message for record in caplog.records] == [
-        f"A blocking call ({name}) holds up a running event loop; use qtasks.asyncio there." for name in ("a", "b", "read")
+        f"A blocking call ({name}) holds up a running event loop; use qtasks.asyncio there."
+        for name in ("a", "b", "read")
     ]
 
 
@@ -278,14 +286,35 @@ def test_a_broker_and_a_storage_that_are_apart_work_together():
         assert list(letters.add_task(timeout=PATIENCE_S).stream()) == ["a", "b", "c"]
 
 
-def test_a_record_whose_message_could_not_be_published_is_removed():
+class Refusing(TroubledBroker):
+    async def publish(self, envelopes):
+        raise PublishError("no room", [envelope.message.id for envelope in envelopes])
+
+
+def records_of(app):
+    return app.runtime.run_blocking(lambda link: link.storage.find())
+
+
+def test_the_record_of_a_message_that_was_refused_is_removed():
+    app = QueueTasks("kernel", broker=Refusing(new_store()), storage_url=f"memory://{new_id()}")
+    call = app.task("t")(print)
+    with pytest.raises(PublishError):
+        call.add_task()
+    assert records_of(app) == []
+
+
+def test_the_record_of_a_message_that_may_wait_in_the_queue_is_kept():
+    """The broker was asked and did not answer: a worker may have the task by now."""
     app, trouble = troubled_app()
     apart = QueueTasks("kernel", broker=app.broker, storage_url=f"memory://{new_id()}")
-    trouble.refuse("publish")
-    call = apart.task("t")(print)
+    trouble.lose_reply("publish")
+    call = apart.task("t")(lambda: "ran")
     with pytest.raises(BackendUnavailableError):
         call.add_task()
-    assert apart.runtime.run_blocking(lambda link: link.storage.find()) == []
+    (record,) = records_of(apart)
+    with running(apart):
+        assert wait_until(lambda: apart.get(record.id).status.terminal, "it ran")
+    assert apart.get(record.id).result() == "ran"
 
 
 # Hooks of a producer that misbehave end the call, as their kind says.

@@ -75,7 +75,7 @@ def test_the_last_answer_of_the_handler_may_be_returned(app):
     @app.task(generate_handler=upper)
     def mytask():
         value = yield "step1"
-        return value  # noqa: RET504 - as users are shown it
+        return value
 
     with running(app):
         assert mytask.add_task(timeout=PATIENCE_S).result() == "STEP1"

@@ -1,5 +1,6 @@
 """The claim of a worker on its tasks: renewed beside the loop, given up in time, never written over."""
 
+import asyncio
 import logging
 import threading
 import time
@@ -7,7 +8,7 @@ import time
 import pytest
 from kernel.support import PATIENCE_S, Gate, troubled_app, wait_until
 from qtasks import QueueConfig, TaskStatus
-from qtasks.errors import BackendCorruptError
+from qtasks.errors import BackendCorruptError, BackendUnavailableError
 from qtasks.testing import running
 from qtasks.worker.lease import CELL_BYTES, Cell, Lease
 
@@ -303,3 +304,72 @@ def test_a_stream_of_a_worker_that_lost_its_lease_is_refused():
         gate.open()
         wait_until(lambda: not block.worker.threads.running, "the old run has ended")
         assert list(added.stream()) == ["run 2"]
+
+
+def test_a_worker_whose_lease_was_taken_from_it_begins_anew_with_its_next_take():
+    """Its own clock says that the lease holds for 15 s more: only the broker knows better."""
+    app, _ = troubled_app()
+    task = app.task("t")(lambda: "done")
+    with running(app) as block:
+        owner = block.worker.lease.owner
+        app.runtime.run_blocking(lambda link: link.broker.release(owner))
+        wait_until(lambda: block.worker.lease.owner != owner, "a new incarnation began")
+        assert task.add_task(timeout=PATIENCE_S).result() == "done"
+        assert block.worker.lease.number == 2
+
+
+def test_a_lease_that_two_find_lost_is_begun_anew_once():
+    app, trouble = troubled_app()
+    app.task("t")(print)
+    with running(app) as block:
+        worker = block.worker
+        owner = worker.lease.owner
+
+        async def fence_twice():
+            await asyncio.gather(worker.fence(owner), worker.fence(owner))
+
+        asyncio.run_coroutine_threadsafe(fence_twice(), worker._loop).result(PATIENCE_S)
+        assert (worker.lease.number, trouble.calls["join"]) == (2, 2)
+
+
+@pytest.mark.parametrize("kind", ["reply lost", "cancelled"])
+def test_a_draining_worker_hands_back_at_once_what_a_lost_take_gave_it(kind, monkeypatch):
+    """A long task keeps it draining; nobody must wait for that."""
+    app, _ = troubled_app()
+    gate, armed = Gate(), threading.Event()
+    long, short = app.task("long")(gate.pass_through), app.task("short")(print)
+    take = app.broker.take
+
+    async def take_and_stop(*args, **options):
+        deliveries = await take(*args, **options)
+        if deliveries and armed.is_set():
+            block.worker.stop(PATIENCE_S)
+            if kind == "cancelled":
+                await asyncio.Event().wait()
+            raise BackendUnavailableError("the reply was lost by the test")
+        return deliveries
+
+    monkeypatch.setattr(app.broker, "take", take_and_stop)
+    with running(app, concurrency=2) as block:
+        first = long.add_task()
+        gate.wait_reached()
+        armed.set()
+        second = short.add_task()
+        wait_until(lambda: block.worker.stopping, "it was stopped within a take")
+        wait_until(lambda: app.get(second.id).status is TaskStatus.NEW, "the task is back")
+        assert app.get(first.id).status is TaskStatus.PROCESS
+        gate.open()
+    assert app.get(first.id).status is TaskStatus.SUCCESS
+
+
+def test_a_worker_that_has_left_is_not_listed_any_more():
+    app, _ = troubled_app(QueueConfig(lease=SHORT))
+    app.task("t")(print)
+
+    def workers():
+        return app.runtime.run_blocking(lambda link: link.storage.workers())
+
+    with running(app) as block:
+        wait_until(workers, "it reports itself")
+        assert workers()[0].owner == block.worker.lease.owner
+    assert workers() == []

@@ -147,7 +147,9 @@ def test_the_day_of_a_delayed_task_begins_when_it_is_due(memory_app, clock):
     del memory_app.tasks._definitions["unknown"]
     clock.advance(49 * HOUR)
     with running(memory_app):
-        record = wait_until(lambda: (found := memory_app.get(added.id).record).due > clock.wall_us() and found, "parked")
+        record = wait_until(
+            lambda: (found := memory_app.get(added.id).record).due > clock.wall_us() and found, "parked"
+        )
     assert record.status is TaskStatus.NEW
 
 
@@ -179,8 +181,9 @@ def test_a_thousand_bad_messages_stop_nothing(memory_app):
     with running(memory_app):
         assert [one.wait_result(PATIENCE_S).result() for one in good] == list(range(200))
         (queue,) = wait_until(
-            lambda: (found := memory_app.runtime.run_blocking(lambda link: link.broker.inspect()))[0].dead == 1000
-            and found,
+            lambda: (
+                (found := memory_app.runtime.run_blocking(lambda link: link.broker.inspect()))[0].dead == 1000 and found
+            ),
             "all are dead letters",
         )
     assert (queue.ready, queue.running) == (0, 0)

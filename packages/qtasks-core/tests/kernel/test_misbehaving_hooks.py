@@ -1,4 +1,4 @@
-"""A plugin that raises, answers junk or hangs, in every hook: it ends as the hook's kind says, and the worker goes on."""
+"""A plugin that raises, answers junk or hangs, in every hook: what becomes of the task the hook's kind says."""
 
 import asyncio
 
@@ -130,7 +130,9 @@ def test_the_worker_goes_on_whatever_a_plugin_does(memory_app, tasks, hook, how)
         assert [task.add_task(2, timeout=PATIENCE_S).status for task in tasks[:4]] == [TaskStatus.SUCCESS] * 4
 
 
-@pytest.mark.parametrize("answer", [{"args": 3}, {"kw": 3}, {"uuid": object()}, {"task_name": "nobody"}, {"task_name": []}])
+@pytest.mark.parametrize(
+    "answer", [{"args": 3}, {"kw": 3}, {"uuid": object()}, {"task_name": "nobody"}, {"task_name": []}]
+)
 def test_junk_about_a_taken_task_ends_it_as_an_error(memory_app, tasks, answer):
     memory_app.add_plugin(plugin_with("broker_add_worker", lambda **kw: answer))
     with running(memory_app):

@@ -108,6 +108,11 @@ def test_a_cancellation_that_comes_after_the_end_spares_the_next_task(app):
         assert good.add_task(timeout=PATIENCE_S).result() == "fine"
 
 
+def block_the_loop(seconds):
+    """What nobody should do in a coroutine."""
+    time.sleep(seconds)
+
+
 def test_a_task_that_blocks_the_loop_holds_up_others_but_loses_nothing():
     app = QueueTasks("kernel", f"memory://{new_id()}", config=QueueConfig(lease=0.3))
     runs = []
@@ -115,7 +120,7 @@ def test_a_task_that_blocks_the_loop_holds_up_others_but_loses_nothing():
     @app.task
     async def blocking():
         runs.append(1)
-        time.sleep(1)  # longer than the lease: it is renewed by a thread
+        block_the_loop(1)  # longer than the lease: it is renewed by a thread
         return "done"
 
     with running(app) as block:
@@ -131,7 +136,7 @@ def test_a_loop_that_makes_no_step_for_long_is_reported_with_the_names_of_the_ta
 
     @memory_app.task
     async def blocking():
-        time.sleep(0.2)
+        block_the_loop(0.2)
         await asyncio.to_thread(gate.pass_through)
 
     with running(memory_app), caplog.at_level(logging.WARNING, "qtasks"):

@@ -288,7 +288,7 @@ def test_a_message_that_nests_too_deep_is_refused(memory_app):
         memory_app.add_task("t", deep)
 
 
-@pytest.mark.parametrize("result", [object(), {1: 2}, float("nan"), [object()]], ids=repr)
+@pytest.mark.parametrize("result", [object(), {1: 2}, float("nan"), [object()]], ids=["object", "key", "nan", "list"])
 def test_a_result_that_cannot_travel_is_an_error_of_the_task(app, result):
     task = app.task("t")(lambda: result)
     with running(app):

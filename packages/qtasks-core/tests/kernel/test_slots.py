@@ -48,6 +48,12 @@ class Bench:
         for _ in range(count):
             assert self.ended.acquire(timeout=PATIENCE_S)
 
+    async def until(self, condition):
+        """Let the loop go on until a condition holds."""
+        async with asyncio.timeout(PATIENCE_S):
+            while not condition():  # noqa: ASYNC110 - the slots set no event
+                await asyncio.sleep(0)
+
     def statuses(self):
         return [outcome.status for _, outcome in self.done]
 
@@ -130,8 +136,7 @@ def test_without_a_lease_nothing_starts():
         async def main(function=function):
             bench = Bench(function, may_start=lambda: False)
             bench.slots.push(bench.run())
-            while bench.slots.waiting:
-                await asyncio.sleep(0)
+            await bench.until(lambda: not bench.slots.waiting)
             assert bench.done == []
             closing = bench.slots.close()
             if closing is not None:
@@ -173,13 +178,11 @@ def test_as_many_coroutines_run_as_there_are_slots():
         bench = Bench(waiting, count=3)
         for _ in range(7):
             bench.slots.push(bench.run())
-        while len(running_now) < 3:
-            await asyncio.sleep(0)
+        await bench.until(lambda: len(running_now) == 3)
         await asyncio.sleep(0)
         assert (len(running_now), len(bench.slots.running), len(bench.slots.waiting)) == (3, 3, 4)
         event.set()
-        while len(bench.done) < 7:
-            await asyncio.sleep(0)
+        await bench.until(lambda: len(bench.done) == 7)
         await bench.slots.close()
 
     asyncio.run(main())
@@ -193,8 +196,7 @@ def test_closing_hands_back_what_runs():
         bench = Bench(forever, count=2)
         for _ in range(2):
             bench.slots.push(bench.run())
-        while len(bench.slots.running) < 2:
-            await asyncio.sleep(0)
+        await bench.until(lambda: len(bench.slots.running) == 2)
         await bench.slots.close()
         assert bench.statuses() == [TaskStatus.NEW] * 2
         assert not bench.slots.running

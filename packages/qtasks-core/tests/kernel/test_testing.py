@@ -51,11 +51,16 @@ def test_a_block_that_raises_does_not_wait_for_what_runs():
         started.append(1)
         await asyncio.Event().wait()
 
-    with pytest.raises(ZeroDivisionError), running(app):
-        added = forever.add_task()
-        wait_until(lambda: started, "it runs")
-        raise ZeroDivisionError
-    assert app.get(added.id).status is TaskStatus.NEW
+    def block():
+        with running(app):
+            forever.add_task()
+            wait_until(lambda: started, "it runs")
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        block()
+    (record,) = app.runtime.run_blocking(lambda link: link.storage.find())
+    assert record.status is TaskStatus.NEW
 
 
 def test_a_block_on_a_loop_that_raises_does_not_wait_either():
@@ -69,14 +74,15 @@ def test_a_block_on_a_loop_that_raises_does_not_wait_either():
             started.set()
             await asyncio.Event().wait()
 
-        with pytest.raises(ZeroDivisionError):
-            async with running(app):
-                added = await forever.add_task()
-                await started.wait()
-                raise ZeroDivisionError
-        return (await app.get(added.id)).status
+        async with running(app):
+            await forever.add_task()
+            await started.wait()
+            raise ZeroDivisionError
 
-    assert asyncio.run(main()) is TaskStatus.NEW
+    with pytest.raises(ZeroDivisionError):
+        asyncio.run(main())
+    (record,) = app.runtime.run_blocking(lambda link: link.storage.find())
+    assert record.status is TaskStatus.NEW
 
 
 def test_a_worker_that_cannot_start_raises_where_the_block_begins():
@@ -96,12 +102,17 @@ def test_a_worker_that_cannot_start_raises_where_the_block_begins():
 
 def test_a_worker_that_breaks_down_raises_where_the_block_ends():
     app, trouble = troubled_app()
-    app.task("t")(print)
-    with pytest.raises(ZeroDivisionError), running(app):
-        trouble.refuse("take", error=ZeroDivisionError)
-        app.add_task("t")
-        app.add_task("t")
-        wait_until(lambda: trouble.over("take"), "the worker broke down")
+    task = app.task("t")(print)
+
+    def block():
+        with running(app):
+            trouble.refuse("take", error=ZeroDivisionError)
+            task.add_task()
+            task.add_task()
+            wait_until(lambda: trouble.over("take"), "the worker broke down")
+
+    with pytest.raises(ZeroDivisionError):
+        block()
 
 
 def test_the_starter_of_the_application_is_used():

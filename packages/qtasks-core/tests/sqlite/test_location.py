@@ -79,7 +79,7 @@ def test_url_with_the_absolute_path_means_the_same(url):
 @pytest.mark.parametrize(
     ("url", "hint"),
     [
-        ("sqlite:///a.db?durabilty=full", "Did you mean durability?"),
+        ("sqlite:///a.db?durabilty=full", "Did you mean 'durability'?"),
         ("sqlite:///a.db?colour=red", "Known are durability, mode, max_pages."),
         ("sqlite:///a.db?durability=half", "Write durability=normal|full."),
         ("sqlite:///a.db?max_pages=-1", "Write max_pages="),

@@ -2,9 +2,10 @@
 
 import json
 
+from qtasks import QueueTasks
 from qtasks.app import dead_letters
 from qtasks.codec import change_payload, encode_message
-from qtasks.message import Envelope, TaskMessage, new_id
+from qtasks.message import Delivery, Envelope, Outcome, TaskMessage, new_id
 from qtasks.stats import SyncStats
 from qtasks.types import TaskStatus
 from stats.support import HandWorker, bury, bury_garbage, do
@@ -56,6 +57,39 @@ def test_a_letter_is_replayed_once(app):
     assert second.child is None
     assert first.child in second.refused
     assert [queue.ready for queue in do(app, lambda link: link.broker.inspect())] == [1]
+
+
+def test_a_letter_that_is_named_twice_is_replayed_once(app):
+    [letter] = bury(app, "charge")
+    assert len(replay(app, letter, letter)) == 1
+    assert [queue.ready for queue in do(app, lambda link: link.broker.inspect())] == [1]
+
+
+def test_an_open_task_with_the_same_unique_key_counts_as_the_replay(app):
+    @app.task
+    def report():
+        pass
+
+    letter = report.options(unique="monthly").add_task()
+    worker = HandWorker(app)
+    worker.finish(*worker.take(), TaskStatus.DEAD)
+    open_one = report.options(unique="monthly").add_task()
+    [answer] = replay(app, letter.id)
+    assert answer.child == open_one.id
+    assert [queue.ready for queue in do(app, lambda link: link.broker.inspect())] == [1]
+
+
+def test_a_replay_goes_through_the_storage_where_broker_and_storage_are_split():
+    app = QueueTasks("shop", broker_url=f"memory://{new_id()}", storage_url=f"memory://{new_id()}")
+    message = TaskMessage(1, new_id(), app.name, "default", "charge")
+    envelope = encode_message(message)
+    do(app, lambda link: link.storage.add([envelope]))
+    outcome = Outcome(Delivery(0, message.id, envelope.payload), TaskStatus.DEAD)
+    do(app, lambda link: link.storage.finish([outcome]))
+    [answer] = replay(app, message.id)
+    [delivery] = HandWorker(app).take()
+    assert delivery.id == answer.child
+    assert app.get(answer.child).retry_parent_uuid.hex == message.id
 
 
 def test_a_replay_is_due_at_once_and_does_not_expire(app):

@@ -43,9 +43,10 @@ async def replay(runtime: Runtime, link: Link, ids: Sequence[str]) -> list[Repla
     Raises:
         BackendError: the broker or the storage does not answer. What was not replayed yet can be tried again.
     """
+    wanted = list(dict.fromkeys(ids))  # none twice
     answers: list[Replay] = []
-    for start in range(0, len(ids), BATCH):
-        answers += await _replay_batch(runtime, link, ids[start : start + BATCH])
+    for start in range(0, len(wanted), BATCH):
+        answers += await _replay_batch(runtime, link, wanted[start : start + BATCH])
     return answers
 
 
@@ -53,9 +54,7 @@ async def _replay_batch(runtime: Runtime, link: Link, ids: Sequence[str]) -> lis
     records = await link.storage.get_many(ids)
     wanted = [_envelope(runtime, record) for record in records]
     envelopes = [envelope for envelope in wanted if isinstance(envelope, Envelope)]
-    if envelopes and not link.shared:
-        await link.storage.add(envelopes)
-    known = iter(await link.broker.publish(envelopes) if envelopes else [])
+    known = iter(await _publish(link, envelopes) if envelopes else [])
     answers = [
         Replay(old, next(known)) if isinstance(one, Envelope) else Replay(old, None, one)
         for old, one in zip(ids, wanted, strict=True)
@@ -64,6 +63,14 @@ async def _replay_batch(runtime: Runtime, link: Link, ids: Sequence[str]) -> lis
         if answer.child is not None:
             await link.storage.link(answer.id, answer.child)
     return answers
+
+
+async def _publish(link: Link, envelopes: Sequence[Envelope]) -> list[str]:
+    if link.shared:
+        return await link.broker.publish(envelopes)
+    known = await link.storage.add(envelopes)
+    await link.broker.publish([one for one, its_id in zip(envelopes, known, strict=True) if one.message.id == its_id])
+    return known
 
 
 def _envelope(runtime: Runtime, record: Record | None) -> Envelope | str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, overload
 from uuid import UUID
 
 from qtasks.app.application import Application
@@ -52,6 +52,14 @@ class Runs(Application):
 class QueueTasks(SyncDeclarations, Runs):
     """The blocking face of an application; see `Application` for the arguments."""
 
+    @overload
+    def add_task(
+        self, task_name: str, *args: Any, priority: int | None = ..., timeout: None = ..., **kwargs: Any
+    ) -> Task[Any]: ...
+    @overload
+    def add_task(
+        self, task_name: str, *args: Any, priority: int | None = ..., timeout: float, **kwargs: Any
+    ) -> Task[Any] | None: ...
     def add_task(
         self, task_name: str, *args: Any, priority: int | None = None, timeout: float | None = None, **kwargs: Any
     ) -> Task[Any] | None:
@@ -117,6 +125,14 @@ class QueueTasks(SyncDeclarations, Runs):
 class AsyncQueueTasks(AsyncDeclarations, Runs):
     """The awaitable face of an application; see `Application` for the arguments."""
 
+    @overload
+    async def add_task(
+        self, task_name: str, *args: Any, priority: int | None = ..., timeout: None = ..., **kwargs: Any
+    ) -> Task[Any]: ...
+    @overload
+    async def add_task(
+        self, task_name: str, *args: Any, priority: int | None = ..., timeout: float, **kwargs: Any
+    ) -> Task[Any] | None: ...
     async def add_task(
         self, task_name: str, *args: Any, priority: int | None = None, timeout: float | None = None, **kwargs: Any
     ) -> Task[Any] | None:

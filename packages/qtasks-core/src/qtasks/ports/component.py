@@ -36,7 +36,7 @@ class Capabilities:
             other than 0 is refused).
         delay: messages with a due time wait in the broker.
         cancel: a queued message can be taken out.
-        unique: keys of open tasks are enforced.
+        unique: keys of open tasks are enforced within a queue.
         pause: a queue can be paused for all workers.
         inspect: depths and ages can be read.
     """

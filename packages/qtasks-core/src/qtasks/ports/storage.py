@@ -44,7 +44,9 @@ class Storage(Component):
     async def finish(self, outcomes: Sequence[Outcome], items: Sequence[StreamItem] = ()) -> list[str]:
         """Store outcomes and stream values where broker and storage are split.
 
-        The first terminal outcome of a task wins; later ones are refused.
+        The first terminal outcome of a task wins, whoever writes it; later ones are refused. A terminal
+        outcome is stored also for an id that the storage does not know: a message that nobody here has
+        published may end as a dead letter.
 
         Returns:
             the ids that were refused: they need only be acknowledged.
@@ -102,7 +104,10 @@ class Storage(Component):
 
     @abstractmethod
     async def workers(self) -> list[WorkerFacts]:
-        """The last report of every worker that still beats."""
+        """The last report of every worker that still beats.
+
+        Where the storage shares the server, `Broker.release` forgets the owner's report at once.
+        """
 
     @abstractmethod
     async def counts(self) -> dict[str, TaskCounts]:

@@ -18,7 +18,7 @@ from uuid import UUID
 from msgspec.structs import replace
 
 from qtasks.codec import decode_message
-from qtasks.errors import BackendError, MalformedMessageError, NewerMessageError, PluginError
+from qtasks.errors import BackendError, LeaseLostError, MalformedMessageError, NewerMessageError, PluginError
 from qtasks.executor.execution import Run, describe
 from qtasks.executor.plan import Plan, make_plan
 from qtasks.message import Delivery, ErrorInfo, Outcome, TaskMessage
@@ -33,9 +33,6 @@ WAIT_S = 5.0
 
 STALE_S = 0.1
 """What was prefetched and has not started for so long is handed back."""
-
-HASTY_S, HASTY_LIMIT = 0.01, 20
-"""A worker that got nothing so often in a row, each time within so many seconds, takes a breath."""
 
 MAX_EXTRA = 1000
 MAX_EXTRA_BYTES = 16 * 1024 * 1024
@@ -72,16 +69,22 @@ class Intake:
         """Take until the worker stops; with `burst`, until nothing is left."""
         worker = self._worker
         backoff = Backoff()
-        hasty = 0
         while not worker.stopping:
             room = min(self._room(), worker.quota)
             if room <= 0:
                 await self._wait_for_room()
                 continue
-            in_hand = [delivery.id for delivery in worker.in_hand.values()] if worker.in_doubt else None
-            asked, owner = time.monotonic(), worker.lease.owner
+            in_hand = list(worker.in_hand.values()) if worker.in_doubt else None
+            owner = worker.lease.owner
             try:
                 deliveries = await worker.link.broker.take(owner, worker.queues, room, self._patience_s(), in_hand)
+            except LeaseLostError:
+                with contextlib.suppress(BackendError):  # the worker's tick tries again, and tells of it
+                    await worker.fence(owner)
+                continue
+            except asyncio.CancelledError:
+                worker.in_doubt = True
+                raise
             except BackendError as error:
                 worker.in_doubt = True
                 backoff.note(log, "Tasks could not be taken", error)
@@ -104,9 +107,6 @@ class Intake:
                 await self._wait_for_room()
             else:
                 self._return_stale()
-            hasty = hasty + 1 if not deliveries and worker.last_take - asked < HASTY_S else 0
-            if hasty > HASTY_LIMIT:  # the lease is lost, or something wakes us for nothing
-                await asyncio.sleep(STALE_S)
 
     def _room(self) -> int:
         """How many deliveries to take now; 0 while the queue before the slots is well filled."""
@@ -184,10 +184,8 @@ class Intake:
         """Decode one delivery; None when it has its outcome already."""
         worker, reply_to = self._worker, None
         try:
-            message = decode_message(delivery.payload, limit=worker.runtime.config.max_payload_bytes)
+            message = self._decode(delivery)
             reply_to = message.reply_to
-            if message.id != delivery.id:
-                raise MalformedMessageError(f"the envelope's id {message.id} is not the queue's {delivery.id}")
             plan = self._plan(message)
             if plan is None:
                 self._park(delivery, message.enqueued, message.due, f"task {message.task!r} is unknown here")
@@ -204,6 +202,12 @@ class Intake:
         else:
             return Run(delivery, message, plan, worker)
         return None
+
+    def _decode(self, delivery: Delivery) -> TaskMessage:
+        message = decode_message(delivery.payload, limit=self._worker.runtime.config.max_payload_bytes)
+        if message.id != delivery.id:
+            raise MalformedMessageError(f"the envelope's id {message.id} is not the queue's {delivery.id}")
+        return message
 
     def _plan(self, message: TaskMessage) -> Plan | None:
         plan = self._plans.get(message.task)

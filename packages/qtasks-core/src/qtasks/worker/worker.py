@@ -15,7 +15,7 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Any
 
-from qtasks.errors import BackendError, ConfigError
+from qtasks.errors import BackendError, ConfigError, LeaseLostError
 from qtasks.executor.execution import Interrupt, Run
 from qtasks.message import Delivery, Outcome, StreamItem
 from qtasks.options import check_name
@@ -102,6 +102,7 @@ class Worker:
         self._retiring = retiring or (lambda: None)
         self._max_memory_bytes = max_memory_bytes
         self._threads: ThreadPoolExecutor | None = None
+        self._fencing = asyncio.Lock()
         self._stop = asyncio.Event()
         self._stop_by = math.inf
 
@@ -154,6 +155,28 @@ class Worker:
         return asyncio.run_coroutine_threadsafe(wait(), self._loop).result()
 
     # Its life.
+
+    async def fence(self, owner: str) -> None:
+        """The lease is lost: nothing of its incarnation is written any more; begin a new one.
+
+        Args:
+            owner: whose lease; nothing is done when a new incarnation has begun already.
+
+        Raises:
+            BackendError: the new one could not join; it is tried again twice a second.
+        """
+        async with self._fencing:  # the intake and the tick may both find it lost
+            if owner != self.lease.owner:
+                return
+            if self.in_hand:
+                log.warning("Worker %s lost its lease; its tasks run elsewhere.", self.name)
+            self.in_hand.clear()
+            self.coroutines.waiting.clear()
+            self.threads.waiting.clear()
+            for run in list(self.coroutines.running):
+                run.interrupt(Interrupt.FENCE)
+            await self._join()
+        self.room.set()
 
     def stop(self, grace_s: float | None = None) -> None:
         """Take nothing more, finish what runs within the grace, hand back the rest. Call it on the loop.
@@ -236,6 +259,8 @@ class Worker:
         for run in [*self.coroutines.hold(), *self.threads.hold()]:
             self.hand_back(run)
         await self._flush_safely()
+        if self.in_doubt:
+            await self._reconcile()
         await self._settle()
         for run in list(self.coroutines.running):
             run.interrupt(Interrupt.DRAIN)
@@ -244,6 +269,15 @@ class Worker:
         await self.coroutines.close()
         self.threads.close()
         await self._flush_safely()
+
+    async def _reconcile(self) -> None:
+        """Hand back what a `take` may have given whose answer nobody will hear any more."""
+        try:
+            await self.link.broker.take(self.lease.owner, self.queues, 0, 0, list(self.in_hand.values()))
+        except LeaseLostError:
+            return  # then it has gone back already
+        except BackendError as error:
+            log.warning("What was handed over last cannot be handed back before the end: %s", error)
 
     async def _settle(self) -> None:
         """Wait until nothing runs or the grace is over."""
@@ -265,8 +299,11 @@ class Worker:
     async def _leave(self) -> None:
         hooks = self.runtime.hooks.dispatch
         try:
+            await self._report()  # before the release, after which nothing tells of this worker any more
+        except BackendError as error:
+            log.warning("The last figures of worker %s could not be reported: %s", self.name, error)
+        try:
             await self.link.broker.release(self.lease.owner)
-            await self._report()
         except BackendError as error:
             log.warning("The tasks in hand could not be handed back; their lease ends by itself: %s", error)
         if self._threads is not None:
@@ -293,7 +330,7 @@ class Worker:
             await asyncio.sleep(TICK_S)
             try:
                 if not self.lease.held():
-                    await self._fence()
+                    await self.fence(self.lease.owner)
                 if self._max_memory_bytes and (size := rss_bytes()) > self._max_memory_bytes:
                     self.retire(f"it uses {size >> 20} MiB of memory")
                 now = time.monotonic()
@@ -305,18 +342,6 @@ class Worker:
                 backoff.reset()
             except BackendError as error:
                 backoff.note(log, "The broker does not answer", error)
-
-    async def _fence(self) -> None:
-        """The lease is lost: nothing of this incarnation is written any more; begin a new one."""
-        if self.in_hand:
-            log.warning("Worker %s lost its lease; its tasks run elsewhere.", self.name)
-        self.in_hand.clear()
-        self.coroutines.waiting.clear()
-        self.threads.waiting.clear()
-        for run in list(self.coroutines.running):
-            run.interrupt(Interrupt.FENCE)
-        await self._join()
-        self.room.set()
 
     async def _cancel_requested(self) -> None:
         requests = await self.link.broker.cancel_requests(self.lease.owner)

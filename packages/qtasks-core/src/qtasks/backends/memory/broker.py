@@ -26,12 +26,11 @@ class MemoryBroker(MemoryComponent, Broker):
     purge = method(machine.purge)
 
     async def take(
-        self, owner: str, queues: Sequence[str], limit: int, wait_s: float, in_hand: Collection[str] | None = None
+        self, owner: str, queues: Sequence[str], limit: int, wait_s: float, in_hand: Collection[Delivery] | None = None
     ) -> list[Delivery]:
         """Hand over what is due, or wait for it while the lease holds."""
 
         def answer(state: State) -> list[Delivery] | None:
-            deliveries = machine.take(state, owner, queues, limit, in_hand)
-            return deliveries or (None if owner in state.owners else [])
+            return machine.take(state, owner, queues, limit, in_hand) or None
 
-        return await self._until(answer, wait_s) or []
+        return await self._until(answer, wait_s if limit else 0) or []

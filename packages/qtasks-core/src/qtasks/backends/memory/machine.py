@@ -18,6 +18,8 @@ from typing import TypeAlias
 from msgspec.structs import replace
 
 from qtasks.backends.memory.state import Owner, Queue, State, Task
+from qtasks.codec import found_envelope
+from qtasks.errors import LeaseLostError
 from qtasks.message import AttemptNote, Delivery, Envelope, ErrorInfo, Outcome, Record, StreamItem
 from qtasks.ports import CancelAnswer, QueueFacts
 from qtasks.types import US_PER_S, TaskStatus
@@ -36,11 +38,12 @@ def publish(state: State, envelopes: Sequence[Envelope], *, elsewhere: bool = Fa
     """Accept messages: all of them, or none where one is bad. Those that wait `elsewhere` get a record only."""
     ids = []
     for message, record in [(envelope.message, _new_record(state, envelope)) for envelope in envelopes]:
-        task = state.tasks.get(message.id) or state.unique.get(message.unique)
+        key = (message.queue, message.unique)
+        task = state.tasks.get(message.id) or state.unique.get(key)
         if task is None:
             task = state.tasks[message.id] = Task(message, record, next(state.numbers))
             if message.unique is not None:
-                state.unique[message.unique] = task
+                state.unique[key] = task
             if not elsewhere:
                 _queue(state, task).enqueued += 1
                 _wait(state, task)
@@ -56,13 +59,14 @@ def join(state: State, owner: str, name: str, lease_s: float) -> None:
 
 
 def take(
-    state: State, owner: str, queues: Sequence[str], limit: int, in_hand: Collection[str] | None
+    state: State, owner: str, queues: Sequence[str], limit: int, in_hand: Collection[Delivery] | None
 ) -> list[Delivery]:
     """Hand over what is due, one queue after the other in turn."""
     if (holder := _holder(state, owner)) is None:
-        return []
+        raise LeaseLostError(owner)
     if in_hand is not None:
-        for lost in [task for task in holder.tasks.values() if task.record.id not in in_hand]:
+        kept = {(delivery.receipt, delivery.token) for delivery in in_hand}
+        for lost in [task for task in holder.tasks.values() if (task.order, task.token) not in kept]:
             _put_back(state, lost)
     ring = deque(state.queues[name] for name in queues if name in state.queues and not state.queues[name].paused)
     ring.rotate(-holder.served)
@@ -88,6 +92,7 @@ def finish(state: State, owner: str, outcomes: Sequence[Outcome], items: Sequenc
 
 def release(state: State, owner: str, *, death: str | None = None) -> int:
     """End an incarnation; a death is counted for everything in its hands."""
+    state.workers.pop(owner, None)
     return _take_away(state, owner, death, recovered=death is not None) if _holder(state, owner) else 0
 
 
@@ -162,6 +167,8 @@ def add(state: State, envelopes: Sequence[Envelope]) -> list[str]:
 
 def store(state: State, outcomes: Sequence[Outcome], items: Sequence[StreamItem] = ()) -> list[str]:
     """Write what became of deliveries of a queue elsewhere, unless the task or the attempt has ended before."""
+    ended = [outcome.delivery for outcome in outcomes if outcome.status.terminal]
+    add(state, [found_envelope(delivery) for delivery in ended if delivery.id not in state.tasks])
 
     def find(delivery: Delivery) -> Task | None:
         task = state.tasks.get(delivery.id)
@@ -343,8 +350,9 @@ def _detach(state: State, task: Task) -> None:
 
 
 def _free_key(state: State, task: Task) -> None:
-    if state.unique.get(task.message.unique) is task:
-        del state.unique[task.message.unique]
+    key = (task.message.queue, task.message.unique)
+    if state.unique.get(key) is task:
+        del state.unique[key]
 
 
 def _queue(state: State, task: Task) -> Queue:

@@ -86,7 +86,7 @@ class State:
         tasks: by id, in the order of acceptance.
         queues: by name, those that were ever used.
         owners: the incarnations that nobody has ended yet.
-        unique: the open task of each unique key.
+        unique: the open task of each unique key, by queue and key.
         dead: the dead letters by id, the oldest death first.
         values: of each key the value, its version, and when it is forgotten, wall microseconds.
         workers: the last report of each owner.
@@ -104,7 +104,7 @@ class State:
     tasks: dict[str, Task] = attrs.Factory(dict)
     queues: dict[str, Queue] = attrs.Factory(dict)
     owners: dict[str, Owner] = attrs.Factory(dict)
-    unique: dict[str | None, Task] = attrs.Factory(dict)
+    unique: dict[tuple[str, str | None], Task] = attrs.Factory(dict)
     dead: dict[str, Task] = attrs.Factory(dict)
     values: dict[str, tuple[bytes, int, float]] = attrs.Factory(dict)
     workers: dict[str, WorkerFacts] = attrs.Factory(dict)

@@ -82,11 +82,13 @@ class Store:
         with self._lock:
             state = self._state
             state.wall, state.monotonic = self._clock.wall_us(), self._clock.monotonic_us()
-            yield state
-            if state.news:
-                state.news = False
-                for sleeper in self._sleepers:
-                    sleeper.wake()
+            try:
+                yield state
+            finally:  # a step that ends in an error may have taken tasks away from whoever lost its lease
+                if state.news:
+                    state.news = False
+                    for sleeper in self._sleepers:
+                        sleeper.wake()
 
     def notify(self) -> None:
         """Make everybody who waits look again: tests call this when they have moved the clock."""

@@ -109,12 +109,12 @@ class SqliteBroker(SqliteComponent, Broker):
     inspect = method(inspect, Session.read)
 
     async def take(
-        self, owner: str, queues: Sequence[str], limit: int, wait_s: float, in_hand: Collection[str] | None = None
+        self, owner: str, queues: Sequence[str], limit: int, wait_s: float, in_hand: Collection[Delivery] | None = None
     ) -> list[Delivery]:
         """Hand over what is due, or wait until somebody rings or the next task is due."""
         deadline = time.monotonic() + wait_s
         while True:
-            left_s = deadline - time.monotonic() if wait_s else 0.0
+            left_s = deadline - time.monotonic() if wait_s and limit else 0.0
             address = self._bell.address if left_s > 0 else None
             first = self._turn % max(len(queues), 1)
             self._turn += 1

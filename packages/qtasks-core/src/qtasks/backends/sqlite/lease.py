@@ -12,6 +12,7 @@ from collections.abc import Collection
 
 from qtasks.backends.sqlite.moves import OPEN_TASK, Moves, OpenTask, encode_note
 from qtasks.backends.sqlite.session import Session
+from qtasks.backends.sqlite.shared import forget_worker
 from qtasks.message import AttemptNote, ErrorInfo
 from qtasks.types import US_PER_S
 
@@ -44,6 +45,7 @@ def join(session: Session, owner: str, name: str, lease_s: float) -> None:
 
 def release(session: Session, owner: str, *, death: str | None = None) -> int:
     """End an incarnation; a death is counted for everything in its hands."""
+    forget_worker(session, owner)
     if find_lease(session, owner):
         return _take_away(session, owner, death, lost=death is not None)
     _reap(session)

@@ -6,7 +6,6 @@ Nothing here opens a database.
 from __future__ import annotations
 
 import contextlib
-import difflib
 import os
 import re
 from pathlib import Path
@@ -15,7 +14,7 @@ from urllib.parse import parse_qsl, quote, unquote, urlsplit
 
 import attrs
 
-from qtasks.errors import BackendUnavailableError, ConfigError
+from qtasks.errors import BackendUnavailableError, ConfigError, did_you_mean
 
 DIRECTORY = ".qtasks"
 """Of the default place; it is made when it is missing, unlike others, and hidden from git."""
@@ -73,8 +72,7 @@ class Location:
         options = dict(parse_qsl(parts.query, keep_blank_values=True))
         for option, value in options.items():
             if option not in _OPTIONS:
-                near = difflib.get_close_matches(option, _OPTIONS, n=1)
-                hint = f"Did you mean {near[0]}?" if near else f"Known are {', '.join(_OPTIONS)}."
+                hint = did_you_mean(option, _OPTIONS) or f"Known are {', '.join(_OPTIONS)}."
                 raise ConfigError(f"{url!r} has the unknown parameter {option!r}.", hint)
             if not re.fullmatch(_OPTIONS[option], value):
                 hint = f"Write {option}={_OPTIONS[option]}."

@@ -58,7 +58,9 @@ class OpenTask(NamedTuple):
     cancel_reason: str | None
 
 
-OPEN_TASK = "SELECT seq, id, token, queue, attempt, worker, reply_to, cancel_reason FROM task "
+OPEN_TASK = """
+SELECT seq, id, token, queue, attempt, coalesce((SELECT name FROM incarnation WHERE id = task.owner), worker), reply_to,
+    cancel_reason FROM task """
 """The beginning of a statement that gives rows of `OpenTask`."""
 
 

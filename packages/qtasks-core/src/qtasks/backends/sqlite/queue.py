@@ -13,6 +13,7 @@ from qtasks.backends.sqlite.doorbell import POLL_S
 from qtasks.backends.sqlite.lease import find_lease
 from qtasks.backends.sqlite.moves import OPEN_TASK, Moves, OpenTask, listen, notify, queue_key
 from qtasks.backends.sqlite.session import Session
+from qtasks.errors import LeaseLostError
 from qtasks.message import Delivery, Envelope, Outcome, StreamItem
 from qtasks.types import US_PER_S
 
@@ -27,14 +28,14 @@ INSERT INTO task (id, name, priority, enqueued, due, expires, ukey, attempt, rep
     payload)
 VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING"""
 _KNOWN_AS = """
-SELECT id FROM task WHERE id = ? AND space = ? UNION ALL SELECT id FROM task WHERE ukey = ? AND space = ? LIMIT 1"""
+SELECT id FROM task WHERE id = ? AND space = ? UNION ALL SELECT id FROM task WHERE ukey = ? AND queue = ? LIMIT 1"""
 _NEXT = """
 SELECT (SELECT min(due) FROM task WHERE state = 'delayed'), (SELECT min(expires) FROM task WHERE expires IS NOT NULL)"""
 _PROMOTE = """
 UPDATE task SET state = 'ready'
 WHERE seq IN (SELECT seq FROM task WHERE state = 'delayed' AND due <= ? ORDER BY due LIMIT ?)"""
 _TAKE = """
-UPDATE task SET state = 'process', owner = ?, worker = ?, updated = ?, token = min(token, 1 << 60) + 1
+UPDATE task SET state = 'process', owner = ?, updated = ?, token = min(token, 1 << 60) + 1
 WHERE seq IN (
     SELECT seq FROM task WHERE queue = (SELECT id FROM queue WHERE id = ? AND NOT paused) AND state = 'ready'
         AND (expires IS NULL OR expires >= ?) ORDER BY priority, seq LIMIT ?)
@@ -47,6 +48,7 @@ _fields = attrgetter("id", "task", "priority", "enqueued", "due", "expires", "un
 def publish(session: Session, envelopes: Sequence[Envelope]) -> list[str]:
     """Accept messages."""
     now = session.wall_us()
+    soon = now + POLL_S * US_PER_S
     added = 0
     for name, group in groupby(envelopes, _queue_name):
         queue = session.queue(name)
@@ -55,12 +57,16 @@ def publish(session: Session, envelopes: Sequence[Envelope]) -> list[str]:
         for envelope in group:
             message = envelope.message
             state = "delayed" if message.due > now else "ready"
-            runnable += message.due <= now + POLL_S * US_PER_S
+            runnable += message.due <= soon
             rows.append((*_fields(message), session.space, queue, state, now, envelope.payload))
         added += session.executemany(_INSERT, rows).rowcount
         notify(session, [queue_key(queue)], runnable)
-    keys = [(envelope.message.id, session.space, envelope.message.unique, session.space) for envelope in envelopes]
-    return [key[0] if added == len(keys) else session.execute(_KNOWN_AS, key).fetchone()[0] for key in keys]
+    ids = [envelope.message.id for envelope in envelopes]
+    if added < len(ids):
+        messages = [envelope.message for envelope in envelopes]
+        keys = [(one.id, session.space, one.unique, session.queue(one.queue)) for one in messages]
+        ids = [session.execute(_KNOWN_AS, key).fetchone()[0] for key in keys]
+    return ids
 
 
 def take(
@@ -68,7 +74,7 @@ def take(
     owner: str,
     queues: Sequence[str],
     limit: int,
-    in_hand: Collection[str] | None,
+    in_hand: Collection[Delivery] | None,
     address: str | None,
 ) -> tuple[list[Delivery], float]:
     """Hand over what is due.
@@ -86,11 +92,12 @@ def take(
     """
     lease = find_lease(session, owner)
     if lease is None:
-        return [], 0.0
+        raise LeaseLostError(owner)
     if in_hand is not None:
+        kept = {(delivery.receipt, delivery.token) for delivery in in_hand}
         moves = Moves(session)
         for task in map(OpenTask._make, session.execute(OPEN_TASK + "WHERE owner = ?", lease[:1]).fetchall()):
-            if task.id not in in_hand:
+            if (task.seq, task.token) not in kept:
                 moves.put_back(task)
         moves.write()
     now = session.wall_us()
@@ -100,7 +107,7 @@ def take(
     if expires is not None and expires < now:
         expire(session)
     numbers = [session.queue(name) for name in queues]
-    rows = _hand_over(session, (*lease, now), numbers, limit)
+    rows = _hand_over(session, (lease[0], now), numbers, limit)
     if rows:
         session.execute("DELETE FROM listener WHERE name = ?", (owner,))
     elif address is not None:
@@ -111,7 +118,7 @@ def take(
 
 
 def _hand_over(
-    session: Session, taker: tuple[int, str, int], queues: Sequence[int], limit: int
+    session: Session, taker: tuple[int, int], queues: Sequence[int], limit: int
 ) -> list[tuple[int, int, str, bytes, int, int, int, int]]:
     """Take from each queue its share, then from those that have more what the others left."""
     rows: list[tuple[int, int, str, bytes, int, int, int, int]] = []

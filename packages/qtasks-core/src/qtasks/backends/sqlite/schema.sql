@@ -61,7 +61,7 @@ CREATE TABLE task (
 
 -- Partial indexes keep each move as cheap in a table of a million tasks as in one of ten.
 CREATE UNIQUE INDEX task_id ON task (id, space);
-CREATE UNIQUE INDEX task_unique ON task (ukey, space) WHERE ukey IS NOT NULL;
+CREATE UNIQUE INDEX task_unique ON task (ukey, queue) WHERE ukey IS NOT NULL;
 CREATE INDEX task_ready ON task (queue, priority, seq) WHERE state = 'ready';
 CREATE INDEX task_delayed ON task (due, queue) WHERE state = 'delayed';
 CREATE INDEX task_expires ON task (expires) WHERE expires IS NOT NULL;

@@ -63,6 +63,11 @@ def report(session: Session, facts: WorkerFacts, counts: Mapping[str, TaskCounts
         store(session, "counts", task, encode_fields(total))
 
 
+def forget_worker(session: Session, owner: str) -> None:
+    """Drop what a worker said."""
+    session.execute("DELETE FROM value WHERE space = ? AND kind = 'worker' AND key = ?", (session.space, owner))
+
+
 def workers(session: Session) -> list[WorkerFacts]:
     """The reports that are fresh."""
     return [restore(facts, WorkerFacts) for facts in load(session, "worker").values()]

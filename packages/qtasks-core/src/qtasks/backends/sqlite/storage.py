@@ -12,6 +12,7 @@ from qtasks.backends.sqlite.database import SqliteComponent, method
 from qtasks.backends.sqlite.moves import OPEN_TASK, Moves, OpenTask, notify
 from qtasks.backends.sqlite.queue import publish
 from qtasks.backends.sqlite.session import Session
+from qtasks.codec import found_envelope
 from qtasks.message import AttemptNote, Delivery, Envelope, ErrorInfo, Outcome, Record, StreamItem, StreamSlice
 from qtasks.ports import Broker, Storage
 from qtasks.types import TaskStatus
@@ -19,7 +20,8 @@ from qtasks.types import TaskStatus
 T = TypeVar("T")
 
 _RECORD = """
-SELECT id, state, payload, attempt, crashes, due, started, updated, worker, result, error, truncated, cancel_reason,
+SELECT id, state, payload, attempt, crashes, due, started, updated,
+    coalesce((SELECT name FROM incarnation WHERE id = task.owner), worker), result, error, truncated, cancel_reason,
     child, history FROM task WHERE """
 _KEPT = "space = ? AND (keep_until IS NULL OR keep_until > ?) "
 _FITS = """AND name = coalesce(?, name)
@@ -51,7 +53,11 @@ def add(session: Session, envelopes: Sequence[Envelope]) -> list[str]:
 
 def finish(session: Session, outcomes: Sequence[Outcome], items: Sequence[StreamItem] = ()) -> list[str]:
     """Write what became of deliveries of a queue elsewhere, unless the task or the attempt has ended before."""
+    known = "SELECT 1 FROM task WHERE id = ? AND space = ?"
     stored = "WHERE id = ? AND space = ? AND state = 'stored' AND attempt <= ?"
+    ended = {outcome.delivery.id: outcome.delivery for outcome in outcomes if outcome.status.terminal}
+    unknown = [one for one in ended.values() if not session.execute(known, (one.id, session.space)).fetchone()]
+    add(session, [found_envelope(delivery) for delivery in unknown])
 
     def find(delivery: Delivery) -> OpenTask | None:
         row = session.execute(OPEN_TASK + stored, (delivery.id, session.space, delivery.attempt)).fetchone()
