@@ -28,7 +28,9 @@ def named(text: str) -> list[str]:
     return [text]
 
 
-@app.task(name="full", priority=3, retry=2, retry_on_exc=[ValueError], retry_delay=["1s", 5], max_time="10s", tags=["a"])
+@app.task(
+    name="full", priority=3, retry=2, retry_on_exc=[ValueError], retry_delay=["1s", 5], max_time="10s", tags=["a"]
+)
 def full(text: str) -> str:
     return text
 

@@ -59,7 +59,7 @@ def wrong_results() -> None:
     ended: Task[int] = double.add_task(1, timeout=5.0)  # type: ignore[assignment]
     double.add_task(1, timeout=5.0).result()  # type: ignore[union-attr]
     double.add_task(1).returning + 1  # type: ignore[operator]
-    print(text, ended)
+    assert (text, ended)
 
 
 async def forgotten_await() -> None:

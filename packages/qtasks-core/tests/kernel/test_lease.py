@@ -160,6 +160,20 @@ def test_nothing_is_started_without_a_lease():
         assert added.wait_result(PATIENCE_S).status is TaskStatus.SUCCESS
 
 
+def test_what_was_taken_for_an_incarnation_that_is_over_goes_back_at_once():
+    """The take of the old incarnation is still waiting when a new one has begun, and then it gets something."""
+    app, trouble = troubled_app(QueueConfig(lease=10 * PATIENCE_S))
+    ran = []
+    task = app.task("t")(ran.append)
+    with running(app) as block:
+        wait_until(lambda: trouble.calls.get("take"), "it waits for tasks")
+        block.worker.lease.lose()
+        wait_until(lambda: block.worker.lease.number == 2, "a new incarnation began")
+        tasks = app.add_tasks([task(number) for number in range(5)])
+        assert all(one.wait_result(PATIENCE_S).status is TaskStatus.SUCCESS for one in tasks)
+    assert sorted(ran) == list(range(5))
+
+
 def test_a_worker_that_cannot_join_again_at_once_says_so_once_in_a_while(caplog):
     app, trouble = short_lease_app()
     app.task("t")(print)

@@ -109,20 +109,24 @@ def test_what_was_prefetched_and_cannot_start_is_handed_to_another_worker(memory
     monkeypatch.setattr("qtasks.worker.intake.WAIT_S", 10 * PATIENCE_S)
     gate = Gate()
 
-    def function(number):
+    deliveries = []
+
+    def function(self, number):
+        deliveries.append(self.ctx.delivery)
         if number == 0:
             gate.pass_through()
         return number
 
-    async def coroutine(number):
+    async def coroutine(self, number):
+        deliveries.append(self.ctx.delivery)
         if number == 0:
             await asyncio.to_thread(gate.pass_through)
         return number
 
     function_ = {"function": function, "coroutine": coroutine}[kind]
-    task = memory_app.task("t")(function_)
+    task = memory_app.task("t", echo=True)(function_)
     other = QueueTasks("kernel", broker=memory_app.broker, storage=memory_app.storage)
-    other.task("t")(function_)
+    other.task("t", echo=True)(function_)
     with running(memory_app, concurrency=1):
         warm = memory_app.add_tasks([task(1) for _ in range(100)])  # the stuck worker prefetches by now
         stuck = task.add_task(0)
@@ -134,6 +138,7 @@ def test_what_was_prefetched_and_cannot_start_is_handed_to_another_worker(memory
         gate.open()
         assert stuck.wait_result(PATIENCE_S).result() == 0
     assert all(one.record.attempt == 0 and one.record.history == [] for one in rest)
+    assert max(deliveries) <= 2, "what was handed back was not taken again by who cannot start it"
 
 
 def test_prefetch_is_the_free_slots_and_the_recently_finished(memory_app):

@@ -91,7 +91,8 @@ class Intake:
                 await backoff.sleep()
                 continue
             backoff.reset()
-            if owner != worker.lease.owner:  # taken for an incarnation that is over: they run elsewhere
+            if owner != worker.lease.owner:  # taken for an incarnation that ended meanwhile
+                await self._give_back(owner, deliveries)
                 continue
             if in_hand is not None:
                 worker.in_doubt = False
@@ -120,6 +121,11 @@ class Intake:
         capacity = worker.concurrency + extra
         room = capacity - busy
         return room if room * 2 >= capacity or not worker.waiting else 0
+
+    async def _give_back(self, owner: str, deliveries: list[Delivery]) -> None:
+        outcomes = [Outcome(delivery, TaskStatus.NEW, worker=self._worker.name) for delivery in deliveries]
+        with contextlib.suppress(BackendError):  # then the old lease ends by itself
+            await self._worker.link.broker.finish(owner, outcomes)
 
     def _patience_s(self) -> float:
         """How long to wait for something to take: not for long while something in hand may become stale."""

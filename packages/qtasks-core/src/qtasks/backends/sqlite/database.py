@@ -2,8 +2,9 @@
 
 Whoever finds the database locked pauses for a moment and calls again. So the blocking and the asynchronous
 face differ only in how they wait, and an asynchronous call can be cancelled only while it waits, when
-nothing is done. Measured against a thread that waits in SQLite's own busy handler: the same throughput, and
-fair shares for several processes instead of starvation (`docs/explanation/performance.md`).
+nothing is done. Measured against a thread that waits in SQLite's own busy handler, with two processes that
+drain one queue by tens: the same throughput, shares of 56 to 44 and not of 85 to 15, at most 21 ms for a call
+and not 132.
 """
 
 from __future__ import annotations

@@ -24,6 +24,9 @@ _NOTED_RETRIES = 100
 _NOTE_CHARACTERS = 1000
 """Histories are bounded: later retries and longer texts are not noted."""
 
+_FEW = 100
+"""So many listeners are looked up at once, more of them one by one."""
+
 _END = """
 UPDATE task SET state = ?, owner = NULL, expires = NULL, ukey = NULL, updated = ?, keep_until = ?, worker = ?,
     started = ?, truncated = ?, cancel_reason = ?, result = ?, error = ? WHERE seq = ?"""
@@ -189,7 +192,9 @@ def listen(session: Session, keys: Iterable[str], address: str, name: str, timeo
 
 def notify(session: Session, keys: Iterable[str], limit: int = -1) -> None:
     """Ring those who listen for one of the keys, or so many of them."""
-    if session.execute("SELECT 1 FROM listener LIMIT 1").fetchone():  # mostly there is none
-        for key in keys:
-            for address, name in session.execute(_NOTIFY, (key, limit)):
-                session.bells[address].append(name)
+    listening = session.execute("SELECT key FROM listener LIMIT ?", (_FEW,)).fetchall()
+    if len(listening) < _FEW:  # mostly there are none, or some idle workers
+        keys = {key for [key] in listening}.intersection(keys)
+    for key in keys:
+        for address, name in session.execute(_NOTIFY, (key, limit)):
+            session.bells[address].append(name)
