@@ -252,6 +252,7 @@ def test_what_runs_is_finished_and_what_waits_is_handed_back(app):
         tasks = app.add_tasks([task(number) for number in range(5)])
         gate.wait_reached()
         block.stop()
+        wait_until(lambda: block.worker.stopping, "the worker has heard it")
         wait_until(lambda: queue_of(app).ready == 4, "the others are handed back while one still runs")
         gate.open()
     assert [app.get(one.id).status for one in tasks] == [TaskStatus.SUCCESS] + [TaskStatus.NEW] * 4

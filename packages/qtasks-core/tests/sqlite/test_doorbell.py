@@ -211,6 +211,27 @@ class TestWaking:
 
         asyncio.run(main())
 
+    def test_crowd_of_waiters_is_told_to_the_last(self, queue, path):
+        async def main():
+            broker = SqliteBroker.from_url(f"sqlite:///{path}", queue.context)
+            storage = SqliteStorage.from_url(f"sqlite:///{path}", queue.context)
+            await broker.open()
+            await storage.open()
+            tasks = await broker.publish([envelope() for _ in range(150)])
+            waits = [asyncio.create_task(storage.wait(task, WAIT_S)) for task in tasks]
+            while listeners(queue) < len(tasks):  # noqa: ASYNC110 - nobody tells who begins to listen
+                await asyncio.sleep(0)
+            owner = new_id()
+            await broker.join(owner, "w", 15)
+            while deliveries := await broker.take(owner, ["default"], 40, 0):
+                await broker.finish(owner, [success(delivery) for delivery in deliveries])
+            assert {record.status for record in await asyncio.gather(*waits)} == {"success"}
+            assert listeners(queue) == 0
+            await storage.close()
+            await broker.close()
+
+        asyncio.run(main())
+
 
 def test_loop_without_readers_still_finds_its_tasks(queue, path, monkeypatch):
     """As on Windows, where the loop cannot listen: who waits looks by itself."""

@@ -99,7 +99,7 @@ class Application(Declarations):
             raise ConfigError("Give broker= or broker_url=, not both.")
         if storage is not None and storage_url is not None:
             raise ConfigError("Give storage= or storage_url=, not both.")
-        context = BackendContext(namespace=self.name)
+        context = BackendContext(namespace=self.name, call_timeout_s=self.config.call_timeout)
         where = broker_url or (broker.url if broker is not None else os.environ.get("QTASKS_URL", DEFAULT_URL))
         if broker is None:
             broker = self.backends.make("broker", where, context)

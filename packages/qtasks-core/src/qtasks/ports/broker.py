@@ -21,16 +21,12 @@ class Broker(Component):
     `join`, `take`, `finish` and an owner's own `release` are called on one object, in one process. All
     other methods are called from any process, the `release` after a death among them.
 
-    Every method raises `BackendError` when the backend fails, within `call_timeout_s`, and has then
+    Every method raises `BackendError` when the backend fails, within the context's `call_timeout_s`, and has then
     either done all of the call or none of it, or cannot know: repeating the call is always safe.
     """
 
     capabilities: Capabilities = Capabilities()
     """What this broker does by itself. The parameters of its URL may change it, so ask the object, not its class."""
-
-    call_timeout_s: float = 5.0
-    """How long a call waits for the backend before it raises `BackendUnavailableError`, seconds; what it was
-    asked to wait (`wait_s`) comes on top."""
 
     @abstractmethod
     async def publish(self, envelopes: Sequence[Envelope]) -> list[str]:

@@ -19,12 +19,14 @@ class BackendContext:
         clock: the clocks to use where the backend has none of its own.
         dead_letter_cap: how many dead letters are kept per namespace; the oldest go first.
         stream_cap: how many values of one task's stream are kept.
+        call_timeout_s: how long one call may take, seconds, beyond the time that it was asked to wait.
     """
 
     namespace: str = "QueueTasks"
     clock: Clock = SYSTEM_CLOCK
     dead_letter_cap: int = 10_000
     stream_cap: int = 10_000
+    call_timeout_s: float = 5.0
 
 
 @attrs.frozen

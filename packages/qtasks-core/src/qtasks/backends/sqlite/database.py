@@ -19,12 +19,15 @@ from functools import wraps
 from typing import Any, Concatenate, ParamSpec, Self, TypeVar
 from weakref import WeakValueDictionary
 
+import attrs
+
 from qtasks.backends.sqlite.doorbell import POLL_S, Doorbell
 from qtasks.backends.sqlite.errors import is_busy, translate
 from qtasks.backends.sqlite.location import Location
 from qtasks.backends.sqlite.moves import listen
 from qtasks.backends.sqlite.session import Session
 from qtasks.ports import BackendContext, Component
+from qtasks.types import SYSTEM_CLOCK
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -85,10 +88,9 @@ class SqliteComponent(Component):
         blocks: True for the view whose coroutines never suspend.
     """
 
-    call_timeout_s: float = 5.0
-
     def __init__(self, database: Database, *, blocks: bool = False) -> None:
         self.database = database
+        self.call_timeout_s = database.context.call_timeout_s
         self._blocks = blocks
         self._is_open = False
 
@@ -97,7 +99,7 @@ class SqliteComponent(Component):
         """Make the component for `sqlite:///path`; nothing is opened yet."""
         location = Location.from_url(url)
         # By identity: the clock of a test need not be hashable, and lives as long as its database.
-        key = location, context.namespace, context.dead_letter_cap, context.stream_cap, id(context.clock)
+        key = location, attrs.evolve(context, clock=SYSTEM_CLOCK), id(context.clock)
         return cls(_databases.setdefault(key, Database(location, context)))
 
     def blocking(self) -> Self:
