@@ -33,7 +33,7 @@ class Producer:
         self._said_where = False
 
     async def send(self, link: Link, calls: Sequence[Call]) -> list[Task[Any]]:
-        """Publish calls in one round trip, all or none.
+        """Publish calls in one round trip; of each queue's calls all or none.
 
         Returns:
             the handles, in order. Where an open task has the `unique` key of a call, its handle.

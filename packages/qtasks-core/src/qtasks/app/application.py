@@ -25,7 +25,6 @@ from qtasks.router import Declarations, join_shared
 from qtasks.runtime import Call, Home, Link, Make, Runtime
 from qtasks.task import PreparedCall, call_options
 
-
 FLUSH_BATCH = 1000
 """How many records `flush_all` deletes in one step."""
 
