@@ -25,6 +25,29 @@ from qtasks.types import TaskStatus
 log = logging.getLogger("qtasks.producer")
 
 
+async def publish(link: Link, envelopes: Sequence[Envelope]) -> list[str]:
+    """Publish envelopes, over one server or two.
+
+    Returns:
+        the ids under which they are known, in order.
+
+    Raises:
+        BackendError: as `Broker.publish` does.
+    """
+    if not envelopes:
+        return []
+    if link.shared:
+        return await link.broker.publish(envelopes)
+    known = await link.storage.add(envelopes)
+    fresh = [envelope for envelope, as_id in zip(envelopes, known, strict=True) if envelope.message.id == as_id]
+    try:
+        await link.broker.publish(fresh)
+    except PublishError as error:  # after any other error it may wait in the queue: its record stays
+        await link.storage.remove(error.refused)
+        raise
+    return known
+
+
 class Producer:
     """Publishes the calls of one application."""
 
@@ -61,7 +84,7 @@ class Producer:
             if hooks.storage_add is not None:
                 message = await self._storage_add(link, message)
             envelopes.append(encode_message(message, limit=limit))
-        ids = await self._publish(link, envelopes)
+        ids = await publish(link, envelopes)
         if hooks.broker_add_after is not None or hooks.qtasks_add_task_after_broker is not None:
             await self._after(link, envelopes)
         return [self._handle(envelope.message, known) for envelope, known in zip(envelopes, ids, strict=True)]
@@ -100,20 +123,6 @@ class Producer:
         if call.definition is not None and call.definition.options.priority is not None:
             return call.definition.options.priority
         return self._runtime.config.task_default_priority
-
-    async def _publish(self, link: Link, envelopes: list[Envelope]) -> list[str]:
-        if not envelopes:
-            return []
-        if link.shared:
-            return await link.broker.publish(envelopes)
-        known = await link.storage.add(envelopes)
-        fresh = [envelope for envelope, as_id in zip(envelopes, known, strict=True) if envelope.message.id == as_id]
-        try:
-            await link.broker.publish(fresh)
-        except PublishError as error:  # after any other error it may wait in the queue: its record stays
-            await link.storage.remove(error.refused)
-            raise
-        return known
 
     def _handle(self, message: TaskMessage, known_id: str) -> Task[Any]:
         if known_id != message.id:

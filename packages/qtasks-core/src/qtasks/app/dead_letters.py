@@ -9,6 +9,7 @@ import attrs
 from qtasks.codec import envelope_of
 from qtasks.errors import MalformedMessageError
 from qtasks.message import Envelope, Record, new_id
+from qtasks.producer import publish
 from qtasks.runtime import Link, Runtime
 from qtasks.types import TaskStatus
 
@@ -54,7 +55,7 @@ async def _replay_batch(runtime: Runtime, link: Link, ids: Sequence[str]) -> lis
     records = await link.storage.get_many(ids)
     wanted = [_envelope(runtime, record) for record in records]
     envelopes = [envelope for envelope in wanted if isinstance(envelope, Envelope)]
-    known = iter(await _publish(link, envelopes) if envelopes else [])
+    known = iter(await publish(link, envelopes))
     answers = [
         Replay(old, next(known)) if isinstance(one, Envelope) else Replay(old, None, one)
         for old, one in zip(ids, wanted, strict=True)
@@ -63,14 +64,6 @@ async def _replay_batch(runtime: Runtime, link: Link, ids: Sequence[str]) -> lis
         if answer.child is not None:
             await link.storage.link(answer.id, answer.child)
     return answers
-
-
-async def _publish(link: Link, envelopes: Sequence[Envelope]) -> list[str]:
-    if link.shared:
-        return await link.broker.publish(envelopes)
-    known = await link.storage.add(envelopes)
-    await link.broker.publish([one for one, its_id in zip(envelopes, known, strict=True) if one.message.id == its_id])
-    return known
 
 
 def _envelope(runtime: Runtime, record: Record | None) -> Envelope | str:
