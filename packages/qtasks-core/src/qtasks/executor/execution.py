@@ -53,7 +53,7 @@ class RunsTasks(Protocol):
     async def call_in_thread(self, function: Callable[..., Any], *args: Any, **kw: Any) -> Any:
         """Call something that blocks in a thread."""
 
-    def wait_on_loop(self, answer: Awaitable[Any]) -> Any:
+    def wait_on_loop(self, answer: Awaitable[Any], limit_s: float | None) -> Any:
         """From a slot thread: have the event loop await something, and wait for it."""
 
 
@@ -80,12 +80,14 @@ class Run:
         worker: who runs it.
         taken: `time.monotonic` when it was taken.
         started: microseconds UTC when it started; 0 while it waits for a slot.
+        deadline: `time.monotonic` when it has reached its `max_time`; None without one.
         leader: the slot's asyncio task, set by the slot while the event loop leads the run.
         interrupted: why it was interrupted, if it was.
         reason: the words of whoever asked to cancel it.
     """
 
     __slots__ = (
+        "deadline",
         "delivery",
         "interrupted",
         "leader",
@@ -105,10 +107,16 @@ class Run:
         self.worker = worker
         self.taken = time.monotonic()
         self.started = 0
+        self.deadline: float | None = None
         self.leader: asyncio.Task[Any] | None = None
         self.interrupted: Interrupt | None = None
         self.reason = ""
         self.offset = 0
+
+    @property
+    def left_s(self) -> float | None:
+        """How much of its `max_time` is left, seconds; None without one."""
+        return None if self.deadline is None else max(0.0, self.deadline - time.monotonic())
 
     def emit(self, value: Any) -> None:
         """Publish a handled value of a generator.
@@ -144,6 +152,8 @@ async def execute(run: Run) -> Outcome | None:
     run.started = run.worker.runtime.clock.wall_us()
     limit = run.plan.definition.options.max_time
     timer = None
+    if limit is not None:
+        run.deadline = time.monotonic() + limit
     if limit is not None and run.plan.on_loop:
         timer = asyncio.get_running_loop().call_later(limit, run.interrupt, Interrupt.TIME)
     outcome: Outcome | None = None
@@ -224,7 +234,7 @@ async def _failed(run: Run, error: BaseException) -> Outcome:
         error = _over_time(run).with_traceback(error.__traceback__)
     info = describe(error)
     if isinstance(error, TaskCancelError):
-        return ended(run, TaskStatus.CANCEL, replace(info, text=error.message))
+        return ended(run, TaskStatus.CANCEL, info)
     outcome = ended(run, TaskStatus.DEAD if isinstance(error, ArgumentsError) else TaskStatus.ERROR, info)
     if outcome.status is TaskStatus.ERROR and isinstance(error, Exception):
         outcome = await _retried(run, outcome, error)

@@ -13,7 +13,6 @@ from qtasks.errors import ArgumentsError
 from qtasks.executor.context import BoundTask, TaskContext, bind
 from qtasks.executor.generators import run_generator
 from qtasks.executor.limits import call_limited
-from qtasks.types import US_PER_S
 
 if TYPE_CHECKING:
     from qtasks.executor.execution import Run
@@ -197,11 +196,12 @@ class TaskExecutor:
 
     async def call_blocking(self, function: Callable[..., Any], *args: Any, **kw: Any) -> Any:
         """Call something that blocks, outside the event loop and within the task's time limit."""
-        limit = self.task_func.options.max_time
-        if limit is not None:
-            spent = (self.runtime.clock.wall_us() - self.run.started) / US_PER_S
-            args = (limit - spent, function, *args)
-            function = call_limited
+        if (left_s := self.run.left_s) is None:
+            return await self.call_off_loop(function, *args, **kw)
+        return await self.call_off_loop(call_limited, left_s, function, *args, **kw)
+
+    async def call_off_loop(self, function: Callable[..., Any], *args: Any, **kw: Any) -> Any:
+        """Call something that blocks, outside the event loop and for as long as it takes."""
         if not self.plan.on_loop:
             return function(*args, **kw)
         leader, self.run.leader = self.run.leader, None  # what a thread does is not interrupted from the loop
@@ -214,4 +214,4 @@ class TaskExecutor:
         """Await something, also from a slot thread (there the event loop does it and the thread waits)."""
         if self.plan.on_loop:
             return await answer
-        return self.run.worker.wait_on_loop(answer)
+        return self.run.worker.wait_on_loop(answer, self.run.left_s)

@@ -43,8 +43,8 @@ async def run_generator(executor: TaskExecutor, generator: Any) -> Any:
     finally:
         if asynchronous:
             await generator.aclose()
-        else:
-            generator.close()
+        elif inspect.getgeneratorstate(generator) == inspect.GEN_SUSPENDED:  # not where a thread is still in it
+            await executor.call_off_loop(generator.close)
 
 
 def _step(generator: Any, answer: Any) -> tuple[Any, Any]:

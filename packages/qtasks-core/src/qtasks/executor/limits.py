@@ -36,7 +36,7 @@ def call_limited(limit_s: float, function: Callable[..., Any], *args: Any, **kw:
             if not ended:
                 _raise_in(thread, ThreadTimeLimitExceeded)
 
-    timer = threading.Timer(max(0.0, limit_s), strike)
+    timer = threading.Timer(limit_s, strike)
     timer.daemon = True
     timer.start()
     try:

@@ -120,13 +120,18 @@ class Flusher:
         for _, outcome in batch:
             worker.forget(outcome.delivery)
         for run, outcome in written:
-            worker.count(run, outcome)
+            if run is not None:
+                worker.counters.count(run, outcome)
         if hooks.storage_remove_finished_task or hooks.worker_execute_after:
             for run, outcome in written:
                 await self._after(run, outcome)
 
     async def _finish(self, outcomes: list[Outcome], items: list[StreamItem]) -> list[str]:
-        """Write a batch; what fails is tried again until it is written or the lease is lost."""
+        """Write a batch; what fails is tried again until it is written or the lease is lost.
+
+        Raises:
+            BackendError: it failed, and the grace of a stopping worker is over.
+        """
         if not outcomes and not items:
             return []
         worker = self._worker
@@ -137,6 +142,8 @@ class Flusher:
                     await worker.link.storage.finish(outcomes, items)
                 return await worker.link.broker.finish(worker.lease.owner, outcomes, items)
             except BackendError as error:
+                if worker.out_of_time:
+                    raise  # the tasks run again: a worker that cannot write must still end
                 worker.in_doubt = True
                 backoff.note(log, "Results could not be written", error)
                 await backoff.sleep()

@@ -61,7 +61,8 @@ class Intake:
         self._plans: dict[str, Plan] = {}
         self._async_hooks: frozenset[str] = frozenset()
         self._hooked = False
-        self._suspects: deque[Run] = deque()
+        self._fresh: deque[Delivery] = deque()
+        self._suspect: Run | None = None
         self._wary = False
         self._mean_bytes = 256.0
 
@@ -109,11 +110,15 @@ class Intake:
             else:
                 self._return_stale()
 
+    def hold(self) -> list[Delivery]:
+        """What was taken and given to no slot, once the taking has ended."""
+        return [*self._fresh, *([] if self._suspect is None else [self._suspect.delivery])]
+
     def _room(self) -> int:
         """How many deliveries to take now; 0 while the queue before the slots is well filled."""
         worker = self._worker
         busy = len(worker.in_hand) - worker.flusher.pending
-        if self._suspects or not worker.lease.held():
+        if self._suspect is not None or not worker.lease.held():
             return 0
         if self._wary:
             return 0 if busy else 1
@@ -136,10 +141,12 @@ class Intake:
     async def _wait_for_room(self) -> None:
         worker = self._worker
         worker.room.clear()
-        while self._suspects and not worker.owns(self._suspects[0].delivery):  # the lease was lost meanwhile
-            self._suspects.popleft()
-        if self._suspects and len(worker.in_hand) == worker.flusher.pending + len(self._suspects):
-            worker.start(self._suspects.popleft())
+        suspect = self._suspect
+        if suspect is not None and not worker.owns(suspect.delivery):  # the lease was lost meanwhile
+            self._suspect = None
+        elif suspect is not None and len(worker.in_hand) == worker.flusher.pending + 1:
+            self._suspect = None
+            worker.start(suspect)
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(STALE_S / 2):
                 await worker.room.wait()
@@ -154,26 +161,28 @@ class Intake:
                     run = slots.waiting.pop()
                 except IndexError:  # a slot thread was faster
                     break
-                self._worker.hand_back(run)
+                self._worker.hand_back(run.delivery, run)
 
     async def _accept_all(self, deliveries: list[Delivery]) -> None:
         for delivery in deliveries:
             self._worker.in_hand[delivery.receipt] = delivery
             self._mean_bytes += (len(delivery.payload) - self._mean_bytes) / 64
         self._look_at_plugins()
-        suspects = 0
-        for delivery in deliveries:
+        self._wary = False
+        self._fresh.extend(deliveries)
+        while self._fresh:
+            delivery = self._fresh[0]
             run = await self._accept(delivery)
+            self._fresh.popleft()  # now, so that `hold` finds it if a hook is cancelled
             if run is None:
                 continue
             if not delivery.crashes:
                 self._worker.start(run)
-            elif suspects:
-                self._worker.hand_back(run)
+            elif self._wary:
+                self._worker.hand_back(delivery, run)
             else:
-                suspects += 1
-                self._suspects.append(run)
-        self._wary = bool(suspects)
+                self._wary = True
+                self._suspect = run
         await asyncio.sleep(0)  # the slots go first,
         if self._worker.flusher.pending:  # and what they have finished already goes out before the next take
             await self._worker.flusher.flush()

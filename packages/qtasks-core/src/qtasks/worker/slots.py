@@ -27,6 +27,7 @@ STEP_S = 0.01
 CLOSE_S = 1.0
 """How long a slot may take to end; a task that swallows its cancellation is left behind."""
 
+MayStart = Callable[[Run], bool]
 Done = Callable[[Run, Outcome | None], None]
 
 log = logging.getLogger("qtasks.worker")
@@ -37,11 +38,11 @@ class CoroutineSlots:
 
     Args:
         count: how many run at a time.
-        may_start: asked before each run; False drops it (the lease is lost).
+        may_start: asked before each run; False drops it (it is not ours any more).
         done: called with each run and its outcome.
     """
 
-    def __init__(self, count: int, may_start: Callable[[], bool], done: Done) -> None:
+    def __init__(self, count: int, may_start: MayStart, done: Done) -> None:
         self.waiting: deque[Run] = deque()
         self.running: set[Run] = set()
         self._count = count
@@ -56,11 +57,12 @@ class CoroutineSlots:
     def push(self, run: Run) -> None:
         """Queue a run and wake a slot for it."""
         self.waiting.append(run)
-        if self._idle:
+        while self._idle:
             future = self._idle.pop()
-            if not future.done():
+            if not future.done():  # a slot that somebody has cancelled hears nothing
                 future.set_result(None)
-        elif len(self._tasks) < self._count:
+                return
+        if len(self._tasks) < self._count:
             self._start_slot()
 
     def _start_slot(self) -> None:
@@ -83,7 +85,7 @@ class CoroutineSlots:
             turn_ends = time.monotonic() + STEP_S
             while self.waiting:
                 run = self.waiting.popleft()
-                if self._may_start():
+                if self._may_start(run):
                     run.leader = task
                     self.running.add(run)
                     outcome = await execute(run)
@@ -131,7 +133,7 @@ class ThreadSlots:
         done: called in the slot's thread.
     """
 
-    def __init__(self, count: int, may_start: Callable[[], bool], done: Done) -> None:
+    def __init__(self, count: int, may_start: MayStart, done: Done) -> None:
         self.waiting: deque[Run] = deque()
         self.running: set[Run] = set()
         self._count = count
@@ -164,7 +166,7 @@ class ThreadSlots:
                 self.running.add(run)  # before it asks: who has called `hold` looks here
                 if self._held:
                     self._done(run, Outcome(run.delivery, TaskStatus.NEW, worker=run.worker.name))
-                elif self._may_start():
+                elif self._may_start(run):
                     self._done(run, self._base.copy().run(_drive, run))
                 self.running.discard(run)  # after its outcome is known, for the same reason
             self._resting += 1

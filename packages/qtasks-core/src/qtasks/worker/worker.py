@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import contextvars
 import logging
 import math
 import os
@@ -17,6 +18,7 @@ from typing import Any
 
 from qtasks.errors import BackendError, ConfigError, LeaseLostError
 from qtasks.executor.execution import Interrupt, Run
+from qtasks.executor.limits import ThreadTimeLimitExceeded
 from qtasks.message import Delivery, Outcome, StreamItem
 from qtasks.options import check_name
 from qtasks.runtime import Link, Runtime
@@ -122,19 +124,14 @@ class Worker:
         """Give a run to a slot of its kind."""
         (self.coroutines if run.plan.on_loop else self.threads).push(run)
 
-    def hand_back(self, run: Run) -> None:
-        """Put a run that has not started back into its queue."""
-        self.flusher.add(run, Outcome(run.delivery, TaskStatus.NEW, worker=self.name))
+    def hand_back(self, delivery: Delivery, run: Run | None = None) -> None:
+        """Put what has not started back into its queue."""
+        self.flusher.add(run, Outcome(delivery, TaskStatus.NEW, worker=self.name))
 
     def forget(self, delivery: Delivery) -> None:
         """Note that a delivery is over: its outcome is written, or was refused."""
         if self.owns(delivery):
             del self.in_hand[delivery.receipt]
-
-    def count(self, run: Run | None, outcome: Outcome) -> None:
-        """Note that an outcome is written."""
-        if run is not None:
-            self.counters.count(run, outcome)
 
     def emit(self, item: StreamItem) -> None:
         """Publish a value of a generator with the next flush."""
@@ -144,13 +141,24 @@ class Worker:
         """Call something that blocks in a thread."""
         if self._threads is None:
             self._threads = ThreadPoolExecutor(self.concurrency, "qtasks-call")
-        return await self._loop.run_in_executor(self._threads, partial(function, *args, **kw))
+        context = contextvars.copy_context()  # with the executor, which log records ask for
+        return await self._loop.run_in_executor(self._threads, partial(context.run, function, *args, **kw))
 
-    def wait_on_loop(self, answer: Awaitable[Any]) -> Any:
-        """From a slot thread: have the loop await something, and wait for it."""
+    def wait_on_loop(self, answer: Awaitable[Any], limit_s: float | None) -> Any:
+        """From a slot thread: have the loop await something, and wait for it.
+
+        Raises:
+            ThreadTimeLimitExceeded: it took longer than `limit_s` seconds.
+        """
 
         async def wait() -> Any:
-            return await answer
+            try:
+                async with asyncio.timeout(limit_s) as limit:
+                    return await answer
+            except TimeoutError:
+                if limit.expired():
+                    raise ThreadTimeLimitExceeded from None
+                raise
 
         return asyncio.run_coroutine_threadsafe(wait(), self._loop).result()
 
@@ -177,6 +185,11 @@ class Worker:
                 run.interrupt(Interrupt.FENCE)
             await self._join()
         self.room.set()
+
+    @property
+    def out_of_time(self) -> bool:
+        """True when it was told to stop and its grace is over."""
+        return time.monotonic() >= self._stop_by
 
     def stop(self, grace_s: float | None = None) -> None:
         """Take nothing more, finish what runs within the grace, hand back the rest. Call it on the loop.
@@ -206,8 +219,8 @@ class Worker:
         """
         self._loop = asyncio.get_running_loop()
         self.flusher = Flusher(self)
-        self.coroutines = CoroutineSlots(self.concurrency, self.lease.held, self._done)
-        self.threads = ThreadSlots(self.concurrency, self.lease.held, self._done)
+        self.coroutines = CoroutineSlots(self.concurrency, self._may_start, self._done)
+        self.threads = ThreadSlots(self.concurrency, self._may_start, self._done)
         hooks = self.runtime.hooks.dispatch
         await self.link.open()
         await self._join()
@@ -215,7 +228,8 @@ class Worker:
             await hooks.worker_start(worker=self)
         if hooks.broker_listen_start is not None:
             await hooks.broker_listen_start(broker=self.link.broker, worker=self)
-        intake = self._loop.create_task(Intake(self).run(), name="qtasks-intake")
+        self._intake = Intake(self)
+        intake = self._loop.create_task(self._intake.run(), name="qtasks-intake")
         parts = [
             self._loop.create_task(self.flusher.run(), name="qtasks-flusher"),
             self._loop.create_task(self._tick(), name="qtasks-tick"),
@@ -238,6 +252,9 @@ class Worker:
             await asyncio.gather(*parts, return_exceptions=True)
             await self._leave()
 
+    def _may_start(self, run: Run) -> bool:
+        return self.lease.held() and self.owns(run.delivery)
+
     def _done(self, run: Run, outcome: Outcome | None) -> None:
         if outcome is None:
             self.refused += 1
@@ -257,7 +274,9 @@ class Worker:
     async def _drain(self) -> None:
         """Hand back what has not started, let the rest finish in its grace, write everything."""
         for run in [*self.coroutines.hold(), *self.threads.hold()]:
-            self.hand_back(run)
+            self.hand_back(run.delivery, run)
+        for delivery in self._intake.hold():
+            self.hand_back(delivery)
         await self._flush_safely()
         if self.in_doubt:
             await self._reconcile()
