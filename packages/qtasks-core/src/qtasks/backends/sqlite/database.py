@@ -17,7 +17,7 @@ import time
 from collections.abc import Callable, Coroutine
 from functools import wraps
 from typing import Any, Concatenate, ParamSpec, Self, TypeVar
-from weakref import WeakValueDictionary
+from weakref import WeakValueDictionary, finalize
 
 import attrs
 
@@ -49,6 +49,7 @@ class Database:
         self.context = context
         self.users = 0
         self._opened: dict[int, tuple[dict[int, Session], dict[object, Doorbell]]] = {}
+        finalize(self, _close, self._opened)  # for programs that do not close their application
 
     def session(self) -> Session:
         """The session of the calling thread."""
@@ -72,9 +73,13 @@ class Database:
 
     def close(self) -> None:
         """Close all that this process has opened."""
-        for opened in self._opened.pop(os.getpid(), ()):
-            for one in opened.values():
-                one.close()
+        _close(self._opened)
+
+
+def _close(opened: dict[int, tuple[dict[int, Session], dict[object, Doorbell]]]) -> None:
+    for mine in opened.pop(os.getpid(), ()):
+        for one in mine.values():
+            one.close()
 
 
 _databases: WeakValueDictionary[tuple[object, ...], Database] = WeakValueDictionary()
