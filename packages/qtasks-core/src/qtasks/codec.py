@@ -330,19 +330,3 @@ def found_envelope(delivery: Delivery) -> Envelope:
         message = TaskMessage(WIRE_VERSION, delivery.id, namespace="", queue="", task="")
     fields = {"id": delivery.id, "unique": None, "attempt": delivery.attempt}
     return Envelope(msgspec.structs.replace(message, **fields), delivery.payload)
-
-
-__all__ = [
-    "MAX_DEPTH",
-    "MAX_PAYLOAD_BYTES",
-    "change_payload",
-    "check_value",
-    "decode_message",
-    "decode_value",
-    "encode_fields",
-    "encode_message",
-    "encode_value",
-    "envelope_of",
-    "found_envelope",
-    "restore",
-]

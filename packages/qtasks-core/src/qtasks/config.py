@@ -39,7 +39,7 @@ class QueueConfig:
         logs_default_level_client: level of the producer's log.
         logs_format: format of a line of the worker's log.
         result_time_interval: accepted for old programs; results are pushed.
-        result_statuses_end: statuses at which a wait for a result ends.
+        result_statuses_end: accepted for old programs; a wait ends when the task has ended.
         global_config_status_ttl: how long a status entry in the global config lives.
         global_config_status_set_periodic: how often it is renewed.
         environ_prefix: what the variables begin with.

@@ -117,7 +117,9 @@ class Task(Generic[R]):
         if definition is None or definition.generates or definition.options.decode is not None:
             type_ = None  # what is stored is not what the function returned
         else:
-            type_ = return_type(definition.function)
+            from qtasks.annotations import converted_return  # heavy, and not for those who only add tasks
+
+            type_ = converted_return(definition.function)
         value: R = decode_value(self._record.result) if type_ is None else restore(self._record.result, type_)
         return value
 
@@ -285,13 +287,6 @@ class TaskStream:
         self.offset += len(found.values)
         self._ended = found.status.terminal and not found.values
         return values
-
-
-def return_type(function: Any) -> Any:
-    """What a function's return annotation asks for; None where plain JSON is right."""
-    from qtasks.annotations import converted_return
-
-    return converted_return(function)
 
 
 def _datetime(us: int) -> dt.datetime:

@@ -15,13 +15,14 @@ import attrs
 
 from qtasks.config import QueueConfig
 from qtasks.errors import ConfigError, PluginError, WouldSuspendError
-from qtasks.hooks import HookRegistry
+from qtasks.hooks import SPECS, HookRegistry
 from qtasks.options import CallOptions
-from qtasks.ports import Broker, GlobalConfig, Storage
+from qtasks.ports import Broker, Storage
 from qtasks.registry import TaskDefinition, TaskRegistry
 from qtasks.types import SYSTEM_CLOCK, Clock
 
 if TYPE_CHECKING:
+    from qtasks.app.settings import Settings
     from qtasks.result import Task
 
 T = TypeVar("T")
@@ -31,12 +32,6 @@ log.addHandler(logging.NullHandler())  # a library is silent until the program c
 
 PRODUCER_HOOKS = frozenset(
     {
-        "qtasks_add_task_before_broker",
-        "qtasks_add_task_after_broker",
-        "qtasks_get",
-        "qtasks_ping",
-        "qtasks_stop",
-        "qtasks_flush_all",
         "broker_add_before",
         "broker_add_after",
         "broker_get",
@@ -49,8 +44,8 @@ PRODUCER_HOOKS = frozenset(
         "global_config_get_all",
         "global_config_get_match",
         "global_config_set",
-        "stats_inspect",
     }
+    | {hook for hook, spec in SPECS.items() if spec.component in {"qtasks", "stats"}}
 )
 """Hooks that fire in a producer's call; where one of them is asynchronous, a blocking caller needs the bridge."""
 
@@ -61,7 +56,7 @@ class Link:
 
     broker: Broker
     storage: Storage
-    global_config: GlobalConfig
+    global_config: Settings
     shared: bool
     opened: bool = False
 
@@ -71,13 +66,13 @@ class Link:
             return
         await self.broker.open()
         await self.storage.open()
-        await self.global_config.open()
+        await self.global_config.backend.open()
         self.opened = True
 
     async def close(self) -> None:
         """Close all three; the next use opens them again."""
         self.opened = False
-        for component in (self.global_config, self.storage, self.broker):
+        for component in (self.global_config.backend, self.storage, self.broker):
             await component.close()
 
     def blocking(self) -> Link | None:
@@ -161,7 +156,7 @@ class Runtime:
         if self._blocking is not None and self._blocking.opened:
             drive(self._blocking.close())
 
-    def run_blocking(self, make: Make[T], what: str = "") -> T:
+    def run_blocking(self, make: Make[T], what: str = "", *, fires_hooks: bool = True) -> T:
         """Run a call to its end in the calling thread.
 
         Its coroutine is driven over the blocking link. Where a component has none, or a plugin has an
@@ -170,13 +165,15 @@ class Runtime:
         Args:
             make: the call.
             what: the task's name, for the warning that a running event loop is blocked (once per name).
+            fires_hooks: False for a call that fires none: no plugin may hold up a beat.
         """
         asyncio = sys.modules.get("asyncio")
         if asyncio is not None and asyncio._get_running_loop() is not None and what not in self._warned:  # noqa: SLF001 - does not import asyncio
             self._warned.add(what)
             log.warning("A blocking call (%s) holds up a running event loop; use qtasks.asyncio there.", what or "read")
         async_hooks = self.hooks.dispatch.async_hooks
-        link = None if async_hooks and async_hooks & PRODUCER_HOOKS else self.blocking_link()
+        bridged = fires_hooks and async_hooks and async_hooks & PRODUCER_HOOKS
+        link = None if bridged else self.blocking_link()
         if link is None:
             result: T = self.bridge(make)
             return result

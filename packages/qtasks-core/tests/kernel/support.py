@@ -1,9 +1,10 @@
 """What tests of the kernel are written with: waiting for a condition, and a broker that can be made to fail."""
 
+import asyncio
 import threading
 import time
 
-from qtasks import QueueTasks, hookimpl
+from qtasks import QueueConfig, QueueTasks, hookimpl
 from qtasks.backends.memory.broker import MemoryBroker
 from qtasks.backends.memory.global_config import MemoryGlobalConfig
 from qtasks.backends.memory.storage import MemoryStorage
@@ -61,12 +62,14 @@ class Trouble:
     Attributes:
         before: raised in the place of the call: the broker never heard of it.
         after: raised after the call was done: its reply was lost.
+        gates: where the next call of a method of the worker's waits, after it was sent and before it is done.
         calls: how often each method was called.
     """
 
     def __init__(self):
         self.before = {}
         self.after = {}
+        self.gates = {}
         self.calls = {}
 
     def refuse(self, method, times=1, error=BackendUnavailableError):
@@ -97,6 +100,8 @@ class TroubledBroker(MemoryBroker):
         trouble.calls[method] = trouble.calls.get(method, 0) + 1
         if trouble.before.get(method):
             raise trouble.before[method].pop()
+        if gate := trouble.gates.pop(method, None):
+            await asyncio.to_thread(gate.pass_through)
         answer = await getattr(super(), method)(*args, **options)
         if trouble.after.get(method):
             raise trouble.after[method].pop()
@@ -126,6 +131,15 @@ def new_store():
     return Store(BackendContext(namespace="kernel"))
 
 
+SHORT_S = 0.3
+"""A lease: short enough to be lost within a test, long enough for three beats."""
+
+
+def short_lease_app():
+    """A `troubled_app` whose worker soon loses its lease when beats fail."""
+    return troubled_app(QueueConfig(lease=SHORT_S))
+
+
 def troubled_app(config=None):
     """An application over a `TroubledBroker`; returns it and its trouble."""
     store = new_store()
@@ -138,3 +152,18 @@ def troubled_app(config=None):
         config=config,
     )
     return app, broker.trouble
+
+
+def broker_of(app):
+    """The broker's methods as plain functions."""
+
+    class Driven:
+        def __getattr__(self, name):
+            return lambda *args, **kw: app.runtime.run_blocking(lambda link: getattr(link.broker, name)(*args, **kw))
+
+    return Driven()
+
+
+def queue_of(app):
+    (facts,) = broker_of(app).inspect()
+    return facts

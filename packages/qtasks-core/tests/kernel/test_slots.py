@@ -24,7 +24,7 @@ class FakeWorker:
 class Bench:
     """Slots of one kind with what they hand over."""
 
-    def __init__(self, function, count=1, may_start=lambda: True):
+    def __init__(self, function, count=1, may_start=lambda _run: True):
         self.app = QueueTasks("kernel", f"memory://{new_id()}")
         self.app.task("t")(function)
         self.plan = make_plan(self.app.tasks["t"], self.app.runtime)
@@ -134,7 +134,7 @@ def test_without_a_lease_nothing_starts():
     for function in (lambda: None, asyncio.sleep):
 
         async def main(function=function):
-            bench = Bench(function, may_start=lambda: False)
+            bench = Bench(function, may_start=lambda _run: False)
             bench.slots.push(bench.run())
             await bench.until(lambda: not bench.slots.waiting)
             assert bench.done == []
@@ -200,5 +200,23 @@ def test_closing_hands_back_what_runs():
         await bench.slots.close()
         assert bench.statuses() == [TaskStatus.NEW] * 2
         assert not bench.slots.running
+
+    asyncio.run(main())
+
+
+def test_a_slot_that_was_cancelled_while_it_was_idle_does_not_swallow_a_run():
+    async def main():
+        bench = Bench(coroutine_that_returns, count=2)
+        bench.slots.push(bench.run())
+        await bench.until(lambda: bench.done)
+        (task,) = bench.slots._tasks
+        task.cancel()
+        await bench.until(lambda: not bench.slots._tasks)
+        bench.slots.push(bench.run())
+        await bench.until(lambda: len(bench.done) == 2)
+        await bench.slots.close()
+
+    async def coroutine_that_returns():
+        return None
 
     asyncio.run(main())

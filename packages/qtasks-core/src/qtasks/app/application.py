@@ -23,7 +23,7 @@ from qtasks.registry import TaskDefinition, check_task_name
 from qtasks.result import Task
 from qtasks.router import Declarations, join_shared
 from qtasks.runtime import Call, Home, Link, Make, Runtime
-from qtasks.task import PreparedCall, call_options
+from qtasks.task import PreparedCall, call_options, send_one
 
 FLUSH_BATCH = 1000
 """How many records `flush_all` deletes in one step."""
@@ -128,8 +128,8 @@ class Application(Declarations):
         return self.runtime.link.storage
 
     @property
-    def global_config(self) -> GlobalConfig:
-        """The global config."""
+    def global_config(self) -> Settings:
+        """The global config, with the hooks around its calls."""
         return self.runtime.link.global_config
 
     @property
@@ -168,15 +168,11 @@ class Application(Declarations):
         definition: TaskDefinition | None = self.tasks.find(check_task_name(task_name))
         return Call(task_name, args, kwargs, options, definition)
 
-    async def _add(self, link: Link, call: Call) -> Task[Any] | None:
-        (task,) = await self.runtime.producer.send(link, [call])
-        return task if call.options.timeout is None else await task.wait(link, call.options.timeout)
-
     def _add_one(
         self, task_name: str, args: tuple[Any, ...], kwargs: dict[str, Any], priority: int | None, timeout: float | None
     ) -> Make[Task[Any] | None]:
         call = self._call(task_name, args, kwargs, call_options(priority, timeout))
-        return lambda link: self._add(link, call)
+        return lambda link: send_one(self.home, link, call)
 
     def _add_many(self, calls: Sequence[PreparedCall[Any]]) -> Make[list[Task[Any]]]:
         for call in calls:
@@ -213,7 +209,7 @@ class Application(Declarations):
     async def _ping(self, link: Link) -> bool:
         hooks = self.hooks.dispatch
         if hooks.qtasks_ping is not None:
-            await hooks.qtasks_ping(qtasks=self, global_config=link.global_config)
+            await hooks.qtasks_ping(qtasks=self, global_config=link.global_config.backend)
         await link.broker.inspect()
         return True
 

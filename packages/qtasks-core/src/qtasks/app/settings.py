@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Self
-
 from qtasks.hooks import Dispatch
-from qtasks.ports import BackendContext, GlobalConfig
+from qtasks.ports import GlobalConfig
 from qtasks.types import JSON
 
 
-class Settings(GlobalConfig):
-    """A global config that fires the hooks.
+class Settings:
+    """The calls of a global config with their hooks, which are given the backend: a call in a hook fires no hook.
 
     Args:
         backend: keeps the values.
@@ -21,57 +19,39 @@ class Settings(GlobalConfig):
         self.backend = backend
         self._hooks = hooks
 
-    @classmethod
-    def from_url(cls, url: str, context: BackendContext) -> Self:
-        """Nothing is registered for this class: it has no URL of its own."""
-        raise NotImplementedError
-
     def blocking(self) -> Settings | None:
-        """The same around the backend's blocking view."""
+        """The same around the backend's blocking view; None where it has none."""
         view = self.backend.blocking()
         return None if view is None else Settings(view, self._hooks)
-
-    @property
-    def url(self) -> str:
-        """The backend's."""
-        return self.backend.url
-
-    async def open(self) -> None:
-        """Open the backend."""
-        await self.backend.open()
-
-    async def close(self) -> None:
-        """Close the backend."""
-        await self.backend.close()
 
     async def get(self, name: str, key: str) -> JSON:
         """One value, then `global_config_get`."""
         found = await self.backend.get(name, key)
         if self._hooks.global_config_get is not None:
-            found = await self._hooks.global_config_get(global_config=self, get=found)
+            found = await self._hooks.global_config_get(global_config=self.backend, get=found)
         return found
 
     async def get_all(self, name: str) -> dict[str, JSON]:
         """All values, then `global_config_get_all`."""
         found = await self.backend.get_all(name)
         if self._hooks.global_config_get_all is not None:
-            found = await self._hooks.global_config_get_all(global_config=self, get=found)
+            found = await self._hooks.global_config_get_all(global_config=self.backend, get=found)
         return found
 
     async def get_match(self, name: str, pattern: str) -> dict[str, JSON]:
         """The values that fit, then `global_config_get_match`."""
         found = await self.backend.get_match(name, pattern)
         if self._hooks.global_config_get_match is not None:
-            found = await self._hooks.global_config_get_match(global_config=self, get=found)
+            found = await self._hooks.global_config_get_match(global_config=self.backend, get=found)
         return found
 
     async def set(self, name: str, key: str, value: JSON) -> None:
         """`global_config_set`, then write what it made of the value."""
         if self._hooks.global_config_set is not None:
-            made = await self._hooks.global_config_set(global_config=self, name_=name, key=key, value=value)
+            made = await self._hooks.global_config_set(global_config=self.backend, name_=name, key=key, value=value)
             name, key, value = made["name_"], made["key"], made["value"]
         await self.backend.set(name, key, value)
 
     async def wait_change(self, version: int, timeout_s: float) -> int:
-        """As the backend does."""
+        """Wait until something was set since `version`; see `GlobalConfig.wait_change`."""
         return await self.backend.wait_change(version, timeout_s)

@@ -73,7 +73,7 @@ class Starter:
         if hooks.storage_start is not None:
             await hooks.storage_start(storage=link.storage)
         if hooks.global_config_start is not None:
-            await hooks.global_config_start(global_config=link.global_config)
+            await hooks.global_config_start(global_config=link.global_config.backend)
         beats = None if self._supervised else BeatThread(runtime, self.lease)
         if beats is not None:
             beats.start()
@@ -83,7 +83,7 @@ class Starter:
             if beats is not None:
                 beats.stop()
             if hooks.global_config_stop is not None:
-                await hooks.global_config_stop(global_config=link.global_config)
+                await hooks.global_config_stop(global_config=link.global_config.backend)
             if hooks.storage_stop is not None:
                 await hooks.storage_stop(storage=link.storage)
             if hooks.broker_stop is not None:

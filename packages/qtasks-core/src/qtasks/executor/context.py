@@ -8,7 +8,6 @@ from __future__ import annotations
 import contextvars
 import logging
 import time
-from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, NoReturn
 from uuid import UUID
 
@@ -24,8 +23,6 @@ if TYPE_CHECKING:
 
 current_executor: contextvars.ContextVar[TaskExecutor | None] = contextvars.ContextVar("qtasks_executor", default=None)
 """The executor of the attempt that runs in this context; for log records and plugins."""
-
-COMPONENT_NAMES = ("broker", "storage", "global_config", "worker", "executor", "app", "hooks", "config", "registry")
 
 
 class TaskContext:
@@ -72,20 +69,20 @@ class TaskContext:
             ConfigError: there is no such part.
         """
         runtime = self._executor.runtime
-        parts: dict[str, Callable[[], Any]] = {
-            "broker": lambda: runtime.link.broker,
-            "storage": lambda: runtime.link.storage,
-            "global_config": lambda: runtime.link.global_config,
-            "worker": lambda: self._executor.run.worker,
-            "executor": lambda: self._executor,
-            "app": lambda: runtime.app,
-            "hooks": lambda: runtime.hooks,
-            "config": lambda: runtime.config,
-            "registry": lambda: runtime.registry,
+        parts = {
+            "broker": runtime.link.broker,
+            "storage": runtime.link.storage,
+            "global_config": runtime.link.global_config,
+            "worker": self._executor.run.worker,
+            "executor": self._executor,
+            "app": runtime.app,
+            "hooks": runtime.hooks,
+            "config": runtime.config,
+            "registry": runtime.registry,
         }
         if name not in parts:
-            raise ConfigError(f"There is no component {name!r}. There are: {', '.join(COMPONENT_NAMES)}.")
-        return parts[name]()
+            raise ConfigError(f"There is no component {name!r}. There are: {', '.join(parts)}.")
+        return parts[name]
 
     def cancel(self, reason: str = "") -> NoReturn:
         """End this task with status `cancel`.

@@ -9,26 +9,13 @@ import attrs
 
 from qtasks.annotations import ArgumentPlan, argument_plan
 from qtasks.executor.executor import TaskExecutor
+from qtasks.hooks import SPECS
 from qtasks.registry import TaskDefinition
 from qtasks.runtime import Runtime
 
 ON_LOOP_HOOKS = frozenset(
-    {
-        "worker_run_task_before",
-        "worker_execute_before",
-        "worker_task_error_retry",
-        "task_executor_args_replace",
-        "task_executor_around",
-        "task_executor_before_execute",
-        "task_executor_after_execute",
-        "task_executor_middlewares_execute",
-        "task_executor_run_task",
-        "task_executor_run_task_gen",
-        "task_executor_run_task_trigger_error",
-        "task_executor_after_execute_result_replace",
-        "task_executor_decode",
-        "task_executor_task_close",
-    }
+    {"worker_run_task_before", "worker_execute_before", "worker_task_error_retry"}
+    | {hook for hook, spec in SPECS.items() if spec.component == "task_executor"}
 )
 """Hooks that fire within a run. Where one of them is asynchronous, blocking tasks, too, are led by the loop."""
 

@@ -90,7 +90,7 @@ class Leases(threading.Thread):
         held, at_ns = dict(self._held), time.monotonic_ns()
         owners = [owner for owner, _ in held.values()]
         try:
-            confirmed = self._runtime.run_blocking(lambda link: link.broker.beat(owners), "beat")
+            confirmed = self._runtime.run_blocking(lambda link: link.broker.beat(owners), fires_hooks=False)
         except Exception as error:  # noqa: BLE001 - whatever happens, the next beat must come
             log.warning("The leases could not be renewed: %s", error)
             return
@@ -100,7 +100,9 @@ class Leases(threading.Thread):
 
     def _hand_back(self, end: _End) -> None:
         try:
-            count = self._runtime.run_blocking(lambda link: link.broker.release(end.owner, death=end.death), "release")
+            count = self._runtime.run_blocking(
+                lambda link: link.broker.release(end.owner, death=end.death), fires_hooks=False
+            )
         except Exception as error:  # noqa: BLE001 - as above
             log.warning("The tasks of a dead worker could not be handed back yet: %s", error)
             self._late.append(end)

@@ -95,7 +95,12 @@ class Flusher:
                 del self._outcomes[: len(self._flushing)]
                 items = self._items[:]
                 del self._items[: len(items)]
-                await self._write(items)
+                try:
+                    await self._write(items)
+                except BaseException:  # who drains tries once more: nothing is lost with a cancelled flush
+                    self._outcomes[:0], self._items[:0] = self._flushing, items
+                    self._flushing = []
+                    raise
                 ran = sum(outcome.status is not TaskStatus.NEW for _, outcome in self._flushing)
                 self._recent.append((time.monotonic(), ran))  # what is handed back is no reason to take more
                 self._flushing = []

@@ -120,7 +120,10 @@ class BeatThread(threading.Thread):
         while not self._stopped.wait(self._lease.lease_s / BEATS_PER_LEASE):
             owner, number, at_ns = self._lease.owner, self._lease.number, time.monotonic_ns()
             try:
-                confirmed = self._runtime.run_blocking(lambda link: link.broker.beat([owner]))  # noqa: B023
+                confirmed = self._runtime.run_blocking(
+                    lambda link: link.broker.beat([owner]),  # noqa: B023
+                    fires_hooks=False,
+                )
             except Exception as error:  # noqa: BLE001 - whatever a backend raises, the next beat is due
                 log.warning("The lease could not be renewed: %s", error)
                 continue

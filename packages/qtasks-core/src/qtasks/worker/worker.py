@@ -375,7 +375,7 @@ class Worker:
         if hooks.storage_delete_finished_tasks is not None:
             await hooks.storage_delete_finished_tasks(storage=self.link.storage)
         if hooks.global_config_set_status is not None:
-            await hooks.global_config_set_status(global_config=self.link.global_config)
+            await hooks.global_config_set_status(global_config=self.link.global_config.backend)
 
     async def _report(self) -> None:
         counts = self.counters.drain()
