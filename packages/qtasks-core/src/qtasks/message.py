@@ -32,14 +32,19 @@ Moment = Annotated[int, msgspec.Meta(ge=0, le=LATEST_US)]
 """Microseconds since the epoch, UTC, until the end of the year 9999."""
 
 
-def new_id() -> str:
-    """A task's id as 32 hexadecimal digits: a UUID of version 7, in the order of time, 72 bits of it random.
+def new_ids(count: int) -> list[str]:
+    """Ids of tasks, 32 hexadecimal digits each: UUIDs of version 7, in the order of time, 72 bits of each random.
 
     In order, because random keys cost an index of a million open tasks three times as much
     (`docs/explanation/decisions/0003-ids.md`).
     """
-    chance = os.urandom(9).hex()
-    return f"{time.time_ns() // 1_000_000:012x}7{chance[:3]}8{chance[3:]}"
+    begin, chance = f"{time.time_ns() // 1_000_000:012x}7", os.urandom(9 * count).hex()
+    return [f"{begin}{chance[at : at + 3]}8{chance[at + 3 : at + 18]}" for at in range(0, 18 * count, 18)]
+
+
+def new_id() -> str:
+    """One id."""
+    return new_ids(1)[0]
 
 
 class TaskMessage(msgspec.Struct, frozen=True, omit_defaults=True):

@@ -15,7 +15,7 @@ import msgspec
 
 from qtasks.codec import encode_message
 from qtasks.errors import PublishError, UnsupportedError
-from qtasks.message import DEFAULT_QUEUE, WIRE_VERSION, Envelope, TaskMessage, new_id
+from qtasks.message import DEFAULT_QUEUE, WIRE_VERSION, Envelope, TaskMessage, new_ids
 from qtasks.ports import Broker
 from qtasks.registry import check_task_name
 from qtasks.result import Task
@@ -73,11 +73,12 @@ class Producer:
         hooks = self._runtime.hooks.dispatch
         limit = self._runtime.config.max_payload_bytes
         envelopes: list[Envelope] = []
-        for asked in calls:
+        now = self._runtime.clock.wall_us()
+        for asked, task_id in zip(calls, new_ids(len(calls)), strict=True):
             call = asked
             if hooks.qtasks_add_task_before_broker is not None:
                 call = await self._before_broker(link, asked)
-            message = self._message(link, call)
+            message = self._message(link, call, task_id, now)
             if hooks.broker_add_before is not None:
                 model = await hooks.broker_add_before(broker=link.broker, storage=link.storage, model=message)
                 message = answered("broker_add_before", model, TaskMessage)
@@ -89,15 +90,14 @@ class Producer:
             await self._after(link, envelopes)
         return [self._handle(envelope.message, known) for envelope, known in zip(envelopes, ids, strict=True)]
 
-    def _message(self, link: Link, call: Call) -> TaskMessage:
+    def _message(self, link: Link, call: Call, task_id: str, now: int) -> TaskMessage:
         options = call.options
         declared = call.definition.options if call.definition is not None else None
         priority = self._priority(call)
         queue = options.queue or (declared.queue if declared is not None else DEFAULT_QUEUE)
-        now = self._runtime.clock.wall_us()
         message = TaskMessage(
             WIRE_VERSION,
-            new_id(),
+            task_id,
             self._runtime.name,
             queue,
             call.name,

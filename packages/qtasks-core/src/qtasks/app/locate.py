@@ -75,4 +75,4 @@ def _applications(module: object, wanted: str) -> str:
     names = [name for name, value in vars(module).items() if isinstance(value, Application)]
     if not names:
         return "Make one there: app = QueueTasks()."
-    return did_you_mean(wanted, names) or f"There is {', '.join(names[:3])}."
+    return did_you_mean(wanted, names) or f"Applications there: {', '.join(names[:3])}."
