@@ -153,6 +153,9 @@ class TaskOptions:
     def __attrs_post_init__(self) -> None:
         if self.retry is not None and (type(self.retry) is not int or not 0 <= self.retry <= 10_000):
             raise ConfigError(f"retry: expected how many times to repeat, 0 to 10,000, found {self.retry!r}.")
+        for kind in self.retry_on_exc:
+            if not (isinstance(kind, type) and issubclass(kind, BaseException)):
+                raise ConfigError(f"retry_on_exc: expected types of exceptions, found {kind!r}.")
 
     @classmethod
     def build(cls, **options: Any) -> TaskOptions:

@@ -88,7 +88,9 @@ class Producer:
         ids = await publish(link, envelopes)
         if hooks.broker_add_after is not None or hooks.qtasks_add_task_after_broker is not None:
             await self._after(link, envelopes)
-        return [self._handle(envelope.message, known) for envelope, known in zip(envelopes, ids, strict=True)]
+        return [
+            await self._handle(link, envelope.message, known) for envelope, known in zip(envelopes, ids, strict=True)
+        ]
 
     def _message(self, link: Link, call: Call, task_id: str, now: int) -> TaskMessage:
         options = call.options
@@ -124,10 +126,13 @@ class Producer:
             return call.definition.options.priority
         return self._runtime.config.task_default_priority
 
-    def _handle(self, message: TaskMessage, known_id: str) -> Task[Any]:
-        if known_id != message.id:
-            message = msgspec.structs.replace(message, id=known_id)
-        return Task(self._runtime, message)
+    async def _handle(self, link: Link, message: TaskMessage, known_id: str) -> Task[Any]:
+        if known_id == message.id:
+            return Task(self._runtime, message)
+        (record,) = await link.storage.get_many([known_id])  # the open task that has the unique key
+        if record is not None:
+            return Task(self._runtime, None, record)
+        return Task(self._runtime, msgspec.structs.replace(message, id=known_id))  # it has ended just now
 
     async def _before_broker(self, link: Link, call: Call) -> Call:
         values = await self._runtime.hooks.dispatch.qtasks_add_task_before_broker(

@@ -180,6 +180,7 @@ def test_while_a_unique_task_is_open_its_handle_is_given_again(app):
     task = app.task("t")(lambda x: x)
     first = task.options(unique="report-7").add_task(1)
     second = task.options(unique="report-7").add_task(2)
+    assert (first.args, second.args) == ([1], [1])  # it is the open task, not the call that was not added
     other = task.options(unique="report-8").add_task(3)
     assert first.id == second.id != other.id
     with running(app):

@@ -192,3 +192,8 @@ def test_a_delay_function_that_fails_leaves_the_error_of_the_task(app):
     task = app.task("t", retry=1, retry_delay=lambda ended: "soon")(Failing(100))
     with running(app):
         assert task.add_task(timeout=PATIENCE_S).error == "ValueError: run 1"
+
+
+def test_what_is_no_exception_type_is_refused_when_the_task_is_declared():
+    with pytest.raises(ConfigError, match="retry_on_exc: expected types of exceptions, found 'ValueError'"):
+        TaskOptions.build(retry=1, retry_on_exc=["ValueError"])

@@ -85,6 +85,7 @@ def test_url_with_the_absolute_path_means_the_same(url):
         ("sqlite:///a.db?max_pages=-1", "Write max_pages="),
         ("sqlite:///a.db?mode=", "Write mode=rw|ro."),
         ("sqlite://a.db", "Write sqlite:///relative/path.db"),
+        ("sqlite:a.db", "Write sqlite:///relative/path.db"),
         ("sqlite:///:memory:", "Write sqlite:///relative/path.db"),
         ("sqlite:///a.db#part", "Write sqlite:///relative/path.db"),
     ],

@@ -37,7 +37,7 @@ def inspect(target: Target, aspect: str, names: tuple[str, ...], json: bool, wat
         raise click.UsageError("`stats inspect task` takes one name or one id.")
     if wanted and aspect not in {"task", "tasks"}:
         raise click.UsageError(f"`stats inspect {aspect}` takes no names.")
-    pause_s = None if watch is None else seconds(watch, "--watch")
+    pause_s = None if watch is None else max(0.1, seconds(watch, "--watch"))
     found = SyncStats(target.connect())
     while True:
         answer = found.inspect(*filter(as_task_id, wanted))

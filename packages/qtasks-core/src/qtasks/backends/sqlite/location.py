@@ -64,7 +64,8 @@ class Location:
         """
         parts = urlsplit(url)
         name = unquote(parts.path[1:])
-        if parts.scheme != "sqlite" or parts.netloc or parts.fragment or name == ":memory:":
+        slashed = not parts.path or url.startswith("sqlite:///")
+        if parts.scheme != "sqlite" or not slashed or parts.netloc or parts.fragment or name == ":memory:":
             raise ConfigError(
                 f"{url!r} names no SQLite file.",
                 "Write sqlite:///relative/path.db, sqlite:////absolute/path.db, or sqlite:// for the default file.",
