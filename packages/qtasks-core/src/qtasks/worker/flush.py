@@ -71,6 +71,10 @@ class Flusher:
             with contextlib.suppress(RuntimeError):  # the worker has gone without this run, and its loop with it
                 self._loop.call_soon_threadsafe(self._wake.set)
 
+    def names(self) -> set[str]:
+        """The tasks whose outcomes are not written yet."""
+        return {run.message.task for run, _ in [*self._outcomes, *self._flushing] if run is not None}
+
     def recent(self) -> int:
         """How many runs were finished in the last 20 ms."""
         horizon = time.monotonic() - RECENT_S

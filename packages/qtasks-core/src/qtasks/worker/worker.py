@@ -340,7 +340,8 @@ class Worker:
             await asyncio.sleep(TICK_S)
             self.lag_s = max(0.0, time.monotonic() - before - TICK_S)
             if self.lag_s > LAG_WARNING_S:
-                names = ", ".join(sorted({run.message.task for run in self.coroutines.running})) or "an ended task"
+                ran = {run.message.task for run in self.coroutines.running} | self.flusher.names()
+                names = ", ".join(sorted(ran)) or "an ended task"
                 log.warning("The event loop made no step for %.1f s while these ran: %s", self.lag_s, names)
 
     async def _tick(self) -> None:
