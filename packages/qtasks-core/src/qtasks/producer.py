@@ -89,7 +89,8 @@ class Producer:
         if hooks.broker_add_after is not None or hooks.qtasks_add_task_after_broker is not None:
             await self._after(link, envelopes)
         return [
-            await self._handle(link, envelope.message, known) for envelope, known in zip(envelopes, ids, strict=True)
+            Task(self._runtime, one.message) if one.message.id == known else await self._open(link, one.message, known)
+            for one, known in zip(envelopes, ids, strict=True)
         ]
 
     def _message(self, link: Link, call: Call, task_id: str, now: int) -> TaskMessage:
@@ -126,10 +127,9 @@ class Producer:
             return call.definition.options.priority
         return self._runtime.config.task_default_priority
 
-    async def _handle(self, link: Link, message: TaskMessage, known_id: str) -> Task[Any]:
-        if known_id == message.id:
-            return Task(self._runtime, message)
-        (record,) = await link.storage.get_many([known_id])  # the open task that has the unique key
+    async def _open(self, link: Link, message: TaskMessage, known_id: str) -> Task[Any]:
+        """The handle of the open task that has the unique key."""
+        (record,) = await link.storage.get_many([known_id])
         if record is not None:
             return Task(self._runtime, None, record)
         return Task(self._runtime, msgspec.structs.replace(message, id=known_id))  # it has ended just now
