@@ -11,8 +11,8 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from marks import Marks
-from scenarios import BIN, HERE, running
+from qtasks_testkit.benchmarks.marks import Marks
+from qtasks_testkit.benchmarks.scenarios import APP, BIN, environment, worker
 
 IDLE_S = 10.0
 
@@ -20,16 +20,11 @@ IDLE_S = 10.0
 def measure() -> Iterator[tuple[str, str]]:
     """Yield each row: what it says, and the figure."""
     with tempfile.TemporaryDirectory() as directory:
-        os.environ |= {
-            "BENCH_URL": f"sqlite:///{directory}/idle.db",
-            "BENCH_MARKS": f"{directory}/marks",
-        }
-        marks = Marks(os.environ["BENCH_MARKS"])
+        marks = environment(Path(directory), BENCH_URL=f"sqlite:///{directory}/idle.db", BENCH_NAME="idle")
         yield "start to first task", f"{statistics.median(_start_s(marks) for _ in range(5)):.2f} s"
-        command = [str(BIN / "qtasks"), "-A", "side_qtasks:app", "run", "-l", "warning"]
-        with running(command):
+        with worker():
             time.sleep(3)
-            parent = _find(os.getpid(), "side_qtasks:app")
+            parent = _find(os.getpid(), APP)
             child = _find(parent, "qtasks")
             before = _cpu_s(parent) + _cpu_s(child)
             time.sleep(IDLE_S)
@@ -44,10 +39,10 @@ def measure() -> Iterator[tuple[str, str]]:
 def _start_s(marks: Marks) -> float:
     """From the start of the process to the body of a task that waits."""
     marks.reset()
-    add = "import side_qtasks; side_qtasks.noop.add_task(1)"
-    subprocess.run([sys.executable, "-c", add], cwd=HERE, check=True)
+    add = "from qtasks_testkit.benchmarks.side import noop; noop.add_task(1)"
+    subprocess.run([sys.executable, "-c", add], check=True)
     before = time.perf_counter()
-    with running([str(BIN / "qtasks"), "-A", "side_qtasks:app", "run", "-l", "warning"]):
+    with worker():
         while marks.read()[0] == 0:
             time.sleep(0.002)
     return marks.read()[1] - before

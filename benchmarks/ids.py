@@ -1,6 +1,8 @@
 """Publishing with random ids and with ids in the order of time (`docs/explanation/decisions/0003-ids.md`).
 
-python benchmarks/ids.py [--tasks 50000] [--open 0]
+    python benchmarks/ids.py [--tasks 50000] [--open 0]
+
+With a million open tasks it takes two and a half minutes.
 """
 
 from __future__ import annotations

@@ -20,20 +20,11 @@ from pathlib import Path
 
 import idle
 import scenarios
+from qtasks_testkit.benchmarks.scenarios import ROWS, measure
 
-ROWS = (
-    ("drain, async no-op, concurrency 10", "us", "drain_async"),
-    ("drain, async no-op, concurrency 100", "us", "drain_async_100"),
-    ("drain, sync no-op in threads, concurrency 10", "us", "drain_sync"),
-    ("enqueue one by one (blocking face)", "us", "enqueue"),
-    ("enqueue in bulk (1,000 a call)", "us", "bulk"),
-    ("round trip p50, idle worker", "ms", "p50"),
-    ("round trip p95", "ms", "p95"),
-    ("round trip p99", "ms", "p99"),
+SAME_AS = dict.fromkeys(("drain_async", "drain_async_100", "drain_sync"), "drain") | dict.fromkeys(
+    ("bulk", "concurrent"), "enqueue"
 )
-"""Each row: what it says, its unit, and the key of the figures in both sides' results."""
-
-SAME_AS = {"drain_async": "drain", "drain_async_100": "drain", "drain_sync": "drain", "bulk": "enqueue"}
 """huey has one way to drain and no bulk: the figure it is compared by."""
 
 
@@ -51,7 +42,7 @@ def main() -> None:
         with tempfile.TemporaryDirectory() as directory:
             theirs.append(scenarios.measure_huey(Path(directory), asked.tasks))
         with tempfile.TemporaryDirectory() as directory:
-            ours.append(scenarios.measure_qtasks(Path(directory), asked.tasks))
+            ours.append(measure(f"sqlite:///{directory}/qtasks.db", Path(directory), asked.tasks))
     print(
         f"Python {platform.python_version()}, SQLite {sqlite3.sqlite_version}, {os.cpu_count()} cores; "
         f"qtasks-core {version('qtasks-core')}, huey {version('huey')} "
@@ -59,7 +50,7 @@ def main() -> None:
         f"{asked.rounds} rounds; {asked.tasks:,} tasks a drain, results stored.\n"
     )
     print("| workload | qtasks | huey | ratio |\n|---|---|---|---|")
-    for label, unit, key in ROWS:
+    for key, (label, unit) in ROWS.items():
         mine = statistics.median(figures[key] for figures in ours)
         peer = statistics.median(figures[SAME_AS.get(key, key)] for figures in theirs)
         print(f"| {label} | {mine:.2f} {unit} | {peer:.2f} {unit} | {peer / mine:.1f}x |")

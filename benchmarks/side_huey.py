@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 
 from huey import SqliteHuey
-from marks import marks_from_environment
+from qtasks_testkit.benchmarks.marks import marks_from_environment
 
 # Its best: without these it waits for the disk at every commit, and is five times slower.
 huey = SqliteHuey("bench", filename=os.environ["BENCH_HUEY"], journal_mode="wal", fsync=False, cache_mb=64)

@@ -54,7 +54,7 @@ def test_importing_qtasks_loads_nothing_heavy():
 
 def test_all_distributions_carry_one_version():
     versions = {
-        path.parents[1].name: path.read_text(encoding="utf-8") for path in ROOT.glob("packages/*/src/*/_version.py")
+        path.parents[2].name: path.read_text(encoding="utf-8") for path in ROOT.glob("packages/*/src/*/_version.py")
     }
     assert len(versions) == len(DISTRIBUTIONS)
     assert len(set(versions.values())) == 1, versions

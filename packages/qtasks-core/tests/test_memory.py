@@ -8,18 +8,19 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from conformance.broker import BrokerConformance
-from conformance.global_config import GlobalConfigConformance
-from conformance.harness import AT_ONCE_S, PATIENCE_S, FrozenClock, Rig
-from conformance.split import SplitStorageConformance
-from conformance.state_machine import StateMachineConformance
-from conformance.storage import ReportConformance, StorageConformance, ValueConformance
 from qtasks.backends.memory.broker import MemoryBroker
 from qtasks.backends.memory.global_config import MemoryGlobalConfig
 from qtasks.backends.memory.storage import MemoryStorage
 from qtasks.backends.memory.store import drop
 from qtasks.errors import ConfigError
 from qtasks.ports import BackendContext, WorkerFacts
+from qtasks_testkit.conformance.broker import BrokerConformance
+from qtasks_testkit.conformance.global_config import GlobalConfigConformance
+from qtasks_testkit.conformance.split import SplitStorageConformance
+from qtasks_testkit.conformance.storage import ReportConformance, StorageConformance, ValueConformance
+from qtasks_testkit.faces import AT_ONCE_S, PATIENCE_S
+from qtasks_testkit.machine import StateMachineConformance
+from qtasks_testkit.rig import FrozenClock, Rig
 
 numbers = itertools.count()
 

@@ -3,37 +3,29 @@
 import itertools
 
 import pytest
-from conformance.broker import BrokerConformance
-from conformance.global_config import GlobalConfigConformance
-from conformance.split import SplitStorageConformance
-from conformance.state_machine import StateMachineConformance
-from conformance.storage import ReportConformance, StorageConformance, ValueConformance
 from qtasks.backends.sqlite.broker import SqliteBroker
 from qtasks.backends.sqlite.global_config import SqliteGlobalConfig
 from qtasks.backends.sqlite.storage import SqliteStorage
+from qtasks_testkit.conformance import (
+    BrokerConformance,
+    GlobalConfigConformance,
+    ReportConformance,
+    SplitStorageConformance,
+    StorageConformance,
+    ValueConformance,
+)
+from qtasks_testkit.machine import StateMachineConformance
+from qtasks_testkit.rig import UrlPlace
 
 pytestmark = pytest.mark.needs("sqlite")
-
-
-class SqlitePlace:
-    """A database file of its own."""
-
-    def __init__(self, directory):
-        directory.mkdir()
-        self.url = f"sqlite:///{directory}/qtasks.db"
-
-    def connect(self, context):
-        return SqliteBroker.from_url(self.url, context), SqliteStorage.from_url(self.url, context)
-
-    def connect_config(self, context):
-        return SqliteGlobalConfig.from_url(self.url, context)
 
 
 class OnSqlite:
     @pytest.fixture
     def new_place(self, tmp_path):
         numbers = itertools.count()
-        return lambda: SqlitePlace(tmp_path / str(next(numbers)))
+        classes = SqliteBroker, SqliteStorage, SqliteGlobalConfig
+        return lambda: UrlPlace(f"sqlite:///{tmp_path}/{next(numbers)}.db", *classes)
 
 
 class TestSqliteBroker(OnSqlite, BrokerConformance):

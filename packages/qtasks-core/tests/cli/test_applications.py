@@ -1,8 +1,10 @@
 """Which application a command works on, and what is said where there is none."""
 
+import re
 from pathlib import Path
 
 import pytest
+from qtasks.cli.target import Target
 
 USAGE = 2
 
@@ -45,7 +47,7 @@ def test_a_command_that_needs_an_application_says_how_to_name_one(installed):
 
 
 def test_a_broker_that_is_not_installed_is_answered_with_the_pip_line(installed):
-    cause, mend = one_message(installed("-u", "redis://localhost", "dlq", "ls"))
+    cause, mend = one_message(installed("-u", "redis://localhost", "dlq", "ls", QTASKS_PLUGINS=""))
     assert cause == "No broker for redis://."
     assert "pip install qtasks-redis" in mend
 
@@ -54,8 +56,24 @@ def test_the_import_error_of_the_users_module_keeps_its_traceback(installed):
     Path("app.py").write_text("import tasks_of_yesterday\n")
     code, _, err = installed("-A", "app:app", "stats", "inspect", "app")
     assert code == 1
-    assert 'app.py", line 1' in err
+    assert err.splitlines()[0] == "Traceback (most recent call last):"
     assert err.rstrip().endswith("ModuleNotFoundError: No module named 'tasks_of_yesterday'")
+
+
+@pytest.mark.parametrize(
+    ("content", "frames"),
+    [
+        ("import other\n", ["app.py", "other.py"]),
+        ("def app():\n    return 1 / 0\n", ["app.py"]),
+        ("def app(:\n", ["app.py"]),
+    ],
+)
+def test_the_traceback_begins_in_the_users_own_code(installed, content, frames):
+    Path("app.py").write_text(content)
+    Path("other.py").write_text("raise RuntimeError('no')\n")
+    code, _, err = installed("-A", "app:app", "call", "add")
+    assert code == 1
+    assert [Path(path).name for path in re.findall(r'File "(.*)", line', err)] == frames
 
 
 @pytest.mark.parametrize("option", ["-A", "-app", "--app"])
@@ -68,6 +86,31 @@ def test_every_spelling_of_the_option_names_the_application(installed, app_file,
 def test_the_option_may_stand_behind_the_command(installed, app_file):
     code, out, _ = installed("stats", "inspect", "app", "-A", "app:app")
     assert (code, out.split()[1]) == (0, "shop")
+
+
+def test_the_option_may_stand_behind_run(installed, app_file):
+    code, _, err = installed("run", "--burst", "-A", "app:app")
+    assert code == 0
+    assert "app          app:app" in err
+
+
+def test_a_url_does_not_run_workers(installed, app_file):
+    cause, _ = one_message(installed("-u", "sqlite:///other.db", "run", QTASKS_APP="app:app"))
+    assert cause == "No application was given."
+
+
+@pytest.mark.parametrize(
+    ("target", "command"),
+    [
+        (Target(), "qtasks doctor"),
+        (Target(app="app:app"), "qtasks -A app:app doctor"),
+        (Target(url="sqlite:///a b.db", namespace="mine"), "qtasks -u 'sqlite:///a b.db' --namespace mine doctor"),
+        (Target(url="redis://me:p@ss@host/0"), "qtasks -u 'redis://***@host/0' doctor"),
+        (Target(url="sqlite:///a@b/c.db"), "qtasks -u sqlite:///a@b/c.db doctor"),
+    ],
+)
+def test_a_printed_command_repeats_the_application_without_its_password(target, command):
+    assert target.command("doctor") == command
 
 
 def test_a_function_that_makes_the_application_is_called(installed, app_file):
@@ -86,8 +129,9 @@ def test_pyproject_names_the_application(installed, app_file):
     assert (code, out.split()[1]) == (0, "shop")
 
 
-def test_a_broken_pyproject_is_named(installed):
-    Path("pyproject.toml").write_text("[tool\n")
+@pytest.mark.parametrize("content", [b"[tool\n", b"[tool]\nqtasks = 3\n", b"\xff"])
+def test_a_broken_pyproject_is_named(installed, content):
+    Path("pyproject.toml").write_bytes(content)
     code, _, err = installed("stats", "inspect", "app")
     assert code == USAGE
     assert "pyproject.toml is not TOML" in err

@@ -1,12 +1,15 @@
 """`qtasks call`: what becomes of the words, and what is printed."""
 
 import json
+import shlex
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from cli.support import invoke
 from qtasks.cli.call import parse
+from qtasks.result import Task
 from qtasks.testing import running
 
 
@@ -50,12 +53,51 @@ def test_a_task_that_is_not_registered_is_added_with_a_note(installed, app_file)
     assert err == "'nosuch' is not registered in app:app; it waits for a worker that knows it.\n"
 
 
-def test_time_up_is_a_failure_that_says_where_to_look(qtasks):
+def test_a_misspelt_task_is_told_with_the_nearest(installed, app_file):
+    code, _, err = installed("-A", "app:app", "call", "ad", "1", "2")
+    assert code == 0
+    assert err.endswith("Did you mean 'add'?\n")
+
+
+@pytest.mark.parametrize("name", ["", " "])
+def test_a_task_has_a_name(qtasks, queue, name):
+    answer = qtasks("call", name)
+    assert answer.exit_code == 2
+    assert "TASK is empty" in answer.stderr
+
+
+@pytest.mark.parametrize("word", ["[2,", "{x: 1}", '"open', "[" * 5000])
+def test_what_begins_like_json_and_is_none_is_wrong_usage(qtasks, word):
+    answer = qtasks("call", "charge", word)
+    assert answer.exit_code == 2
+    assert "begins like JSON but is none" in answer.stderr
+
+
+def test_bytes_that_are_no_text_are_refused(qtasks):
+    answer = qtasks("call", "charge", "\udcff")
+    assert answer.exit_code == 1
+    assert "lone surrogate" in answer.stderr
+
+
+def test_time_up_is_a_failure_with_the_command_that_looks(qtasks):
     answer = qtasks("call", "charge", "--timeout", "1ms")
     assert answer.exit_code == 1
-    assert "has not ended yet" in answer.stderr
-    assert "qtasks stats inspect task " in answer.stderr
     assert answer.stdout == ""
+    assert "has not ended yet" in answer.stderr
+    program, *words = shlex.split(answer.stderr.partition("Its state and result: ")[2])
+    assert program == "qtasks"
+    assert "task       charge" in invoke(*words).stdout
+
+
+def test_who_interrupts_the_waiting_is_told_the_id(qtasks, queue, monkeypatch):
+    def interrupt(task, timeout):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Task, "wait_result", interrupt)
+    answer = qtasks("call", "charge", "--timeout", "1h")
+    assert answer.exit_code == 1
+    assert queue.get(answer.stderr.split()[2]).task_name == "charge"
+    assert "stats inspect task" in answer.stderr
 
 
 @pytest.fixture
@@ -107,6 +149,12 @@ def test_what_init_writes_runs(installed):
     finally:
         adding.kill()
         adding.communicate()
+
+
+def test_a_directory_that_cannot_be_written_is_one_message(installed):
+    Path("app.py").symlink_to("nosuch/app.py")
+    code, _, err = installed("init")
+    assert (code, err) == (1, "Error: Could not open file 'app.py': No such file or directory\n")
 
 
 def test_init_overwrites_nothing(installed):

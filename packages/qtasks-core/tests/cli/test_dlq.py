@@ -99,7 +99,7 @@ def test_an_id_that_is_no_dead_letter_is_not_found_and_nothing_is_done(qtasks, q
     waiting = queue.add_task("b").id
     answer = qtasks("dlq", "drop", letter, waiting, "nonsense", "--yes")
     assert answer.exit_code == 4
-    assert f"No such dead letter: {waiting}, nonsense." in answer.stderr
+    assert f"No such dead letter: {waiting}, nonsense.\nSee qtasks -u memory://" in answer.stderr
     assert listed(qtasks) == [letter]
 
 

@@ -48,6 +48,7 @@ def test_dead_letters_are_a_warning(qtasks, queue):
     bury(queue, "a", "b")
     warning = findings(qtasks("doctor", "--json"), "warning")["dead letters"]
     assert warning["found"] == "2 were not replayed"
+    assert warning["mend"].endswith(" stats inspect dlq")
 
 
 def test_a_clock_that_is_ahead_is_a_warning(qtasks, queue):
@@ -67,6 +68,13 @@ def test_text_shows_each_finding_with_its_mend_below_it(qtasks):
         "warning  workers       None is running",
         "                       -> qtasks -A module:var run",
     ]
+
+
+def test_what_mends_it_can_be_pasted(installed, app_file):
+    installed("-A", "app:app", "call", "add")
+    found = json.loads(installed("-A", "app:app", "doctor", "--json")[1])
+    mends = {finding["check"]: finding["mend"] for finding in found if finding["mend"]}
+    assert mends == {"workers": "qtasks -A app:app run", "queues": "qtasks -A app:app run -Q default"}
 
 
 def test_an_application_that_is_not_there_is_a_problem(installed):

@@ -125,6 +125,9 @@ class TroubledBroker(MemoryBroker):
     async def release(self, owner, *, death=None):
         return await self._call("release", owner, death=death)
 
+    async def cancel_requests(self, owner, known=(), wait_s=0.0):
+        return await self._call("cancel_requests", owner, known, wait_s)
+
 
 def new_store():
     """An empty queue in memory, under the name of the applications here."""

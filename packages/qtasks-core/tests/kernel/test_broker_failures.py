@@ -8,7 +8,9 @@ import pytest
 from kernel.support import PATIENCE_S, Gate, short_lease_app, troubled_app, wait_until
 from qtasks import TaskStatus
 from qtasks.errors import BackendCorruptError, BackendUnavailableError
+from qtasks.executor.executor import TaskExecutor
 from qtasks.testing import running
+from qtasks.worker.flush import MAX_ITEMS
 
 
 @pytest.mark.parametrize("kind", ["refused", "reply lost"])
@@ -238,3 +240,37 @@ def test_a_worker_that_has_left_is_not_listed_any_more():
         wait_until(workers, "it reports itself")
         assert workers()[0].owner == block.worker.lease.owner
     assert workers() == []
+
+
+class LedByTheLoop(TaskExecutor):
+    suspends = True
+
+
+@pytest.mark.parametrize("kind", ["generator", "async_generator", "generator_led_by_the_loop"])
+def test_a_generator_waits_while_its_values_cannot_be_written(kind):
+    app, trouble = troubled_app()
+    waiting = []
+
+    def note(_value=None):
+        waiting.append(len(block.worker.flusher._items))
+
+    def generator():
+        for number in range(2000):
+            note()
+            yield number
+
+    async def async_generator():
+        for number in generator():
+            yield number
+
+    executor = LedByTheLoop if kind == "generator_led_by_the_loop" else None
+    task = app.task("t", executor=executor)(async_generator if kind == "async_generator" else generator)
+    trouble.gates["finish"] = gate = Gate()
+    with running(app) as block:
+        added = task.add_task()
+        gate.wait_reached()
+        wait_until(lambda: len(block.worker.flusher._items) >= MAX_ITEMS, "many values wait")
+        gate.open()
+        done = added.wait_result(PATIENCE_S)
+        assert done.result() == list(done.stream()) == list(range(2000))
+    assert max(waiting) <= MAX_ITEMS

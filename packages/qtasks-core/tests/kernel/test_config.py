@@ -91,6 +91,17 @@ def test_unknown_names_are_kept():
         config.nonsense  # noqa: B018 - reading it is the point
 
 
+def test_a_slip_of_a_declared_name_is_kept_and_warned_of():
+    with pytest.warns(UserWarning, match="QueueConfig has no setting 'max_task_process' of its own") as warned:
+        config = QueueConfig(max_task_process=3)
+    assert "Did you mean 'max_tasks_process'?" in str(warned[0].message)
+    assert warned[0].filename == __file__
+    assert (config.max_task_process, config.max_tasks_process) == (3, 10)
+    with pytest.warns(UserWarning, match="Did you mean 'result_ttl'") as warned:
+        config.result_tll = 5
+    assert warned[0].filename == __file__
+
+
 def test_subscribers_hear_of_every_change():
     config, heard = QueueConfig(), []
     config.subscribe(lambda changed, key, value: heard.append((changed is config, key, value)))

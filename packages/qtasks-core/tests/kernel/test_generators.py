@@ -1,21 +1,17 @@
-"""Generator tasks: their handlers, their results, and what happens when one of them fails."""
+"""Generator tasks: what happens when they or their handlers fail, or yield nothing, or very much.
 
-import asyncio
+What the product page says of them is proved in `tests/surface/test_generators.py`, and not once more here.
+"""
 
 import pytest
 from kernel.support import PATIENCE_S
 from qtasks import QueueConfig, QueueTasks, TaskStatus
-from qtasks.errors import ConfigError
+from qtasks.errors import ConfigError, LimitError
 from qtasks.message import new_id
 from qtasks.testing import running
 
 
 def upper(value):
-    return value.upper()
-
-
-async def upper_async(value):
-    await asyncio.sleep(0)
     return value.upper()
 
 
@@ -31,16 +27,7 @@ async def ask_async():
     assert second == "AB"
 
 
-HANDLERS = pytest.mark.parametrize("handler", [upper, upper_async], ids=["handler", "async_handler"])
 GENERATORS = pytest.mark.parametrize("generator", [ask, ask_async], ids=["generator", "async_generator"])
-
-
-@HANDLERS
-@GENERATORS
-def test_answers_of_the_handler_are_sent_in_and_are_the_result(app, generator, handler):
-    task = app.task("t", generate_handler=handler)(generator)
-    with running(app):
-        assert task.add_task(timeout=PATIENCE_S).result() == ["A", "AB"]
 
 
 def nothing():
@@ -58,27 +45,6 @@ def test_a_generator_that_yields_nothing_has_an_empty_list_as_result(app, genera
     task = app.task("t")(generator)
     with running(app):
         assert task.add_task(timeout=PATIENCE_S).result() == []
-
-
-@pytest.mark.parametrize(("returned", "result"), [(None, ["x"]), (0, 0), ("", ""), ({"a": 1}, {"a": 1})])
-def test_a_returned_value_is_the_result_unless_it_is_none(app, returned, result):
-    @app.task
-    def generator(value):
-        yield "x"
-        return value
-
-    with running(app):
-        assert generator.add_task(returned, timeout=PATIENCE_S).result() == result
-
-
-def test_the_last_answer_of_the_handler_may_be_returned(app):
-    @app.task(generate_handler=upper)
-    def mytask():
-        value = yield "step1"
-        return value
-
-    with running(app):
-        assert mytask.add_task(timeout=PATIENCE_S).result() == "STEP1"
 
 
 def test_a_handler_without_a_generator_is_refused(memory_app):
@@ -157,7 +123,7 @@ def test_a_yielded_value_that_cannot_travel_is_named(app):
     assert failed.error.startswith("EncodeError: yielded value 1: a value of type object cannot be encoded")
 
 
-def test_a_list_over_the_size_limit_is_a_success_without_a_result():
+def test_a_result_that_was_too_large_to_keep_points_to_the_stream():
     app = QueueTasks("kernel", f"memory://{new_id()}", config=QueueConfig(max_payload_bytes=1000))
 
     @app.task
@@ -166,8 +132,10 @@ def test_a_list_over_the_size_limit_is_a_success_without_a_result():
 
     with running(app):
         done = long.add_task(timeout=PATIENCE_S)
-        assert (done.status, done.returning, done.returning_truncated) == (TaskStatus.SUCCESS, None, True)
-        assert list(done.stream()) == list(range(500))
+    assert repr(done).endswith(" success (result truncated)>")
+    with pytest.raises(LimitError, match="too large to keep") as raised:
+        done.result()
+    assert "task.stream()" in raised.value.hint
 
 
 def test_a_returned_value_over_the_size_limit_is_an_error_for_plain_functions():

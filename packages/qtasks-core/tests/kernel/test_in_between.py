@@ -64,10 +64,10 @@ def test_a_lease_that_is_lost_in_a_hook_starts_nothing_of_what_was_taken_with_it
 def test_what_a_hook_holds_up_is_handed_back_at_once_when_the_worker_stops():
     app, _ = troubled_app()
     slow_gate, hook_gate = Gate(), LoopGate()
-    slow, held_up = app.task("slow")(slow_gate.pass_through), app.task("held up")(print)
+    slow, held_up = app.task("slow")(slow_gate.pass_through), app.task("held_up")(print)
 
     async def worker_add(task_name):
-        if task_name == "held up":
+        if task_name == "held_up":
             await hook_gate.pass_through()
 
     app.add_plugin(plugin_with("worker_add", worker_add))

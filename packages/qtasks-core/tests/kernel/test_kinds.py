@@ -193,8 +193,13 @@ def test_an_executor_of_the_task_replaces_the_steps_of_a_run(app, function, exec
         assert task.add_task(argument, timeout=PATIENCE_S).result() == result
 
 
+class Unmakeable(TaskExecutor):
+    def __init__(self, run):
+        raise LookupError(run.message.task)
+
+
 def test_an_executor_that_cannot_be_made_fails_its_task_only(app):
-    broken = app.task("broken", executor=lambda run: 1 / 0)(double)
+    broken = app.task("broken", executor=Unmakeable)(double)
     sound = app.task("sound")(double)
     with running(app):
         assert broken.add_task(1, timeout=PATIENCE_S).status is TaskStatus.ERROR

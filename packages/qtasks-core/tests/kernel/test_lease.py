@@ -1,13 +1,16 @@
 """The claim of a worker on its tasks: renewed beside the loop, given up in time, never written over."""
 
 import asyncio
+import contextlib
 import logging
 import threading
 import time
 
 import pytest
-from kernel.support import PATIENCE_S, Gate, short_lease_app, troubled_app, wait_until
-from qtasks import QueueConfig, TaskStatus
+from kernel.support import PATIENCE_S, Gate, TroubledBroker, new_store, short_lease_app, troubled_app, wait_until
+from qtasks import QueueConfig, QueueTasks, TaskStatus
+from qtasks.backends.memory.global_config import MemoryGlobalConfig
+from qtasks.backends.memory.storage import MemoryStorage
 from qtasks.testing import running
 from qtasks.worker.lease import CELL_BYTES, Cell, Lease
 
@@ -173,3 +176,53 @@ def test_a_worker_that_cannot_join_again_at_once_says_so_once_in_a_while(caplog)
         wait_until(lambda: trouble.over("join") and block.worker.lease.held(), "it has joined again")
         trouble.before.clear()
     assert sum("The broker does not answer" in message for message in caplog.messages) == 1
+
+
+class Asked(TroubledBroker):
+    """Notes for how many tasks each incarnation asks at a time."""
+
+    def __init__(self, *args):
+        super().__init__(*args)
+        self.limits = []
+
+    async def take(self, owner, queues, limit, wait_s, in_hand=None):
+        self.limits.append((owner, limit))
+        return await super().take(owner, queues, limit, wait_s, in_hand)
+
+
+@pytest.mark.parametrize("kind", ["function", "coroutine"])
+def test_a_slot_that_a_run_of_a_lost_lease_still_holds_is_not_free(kind):
+    store = new_store()
+    broker = Asked(store)
+    app = QueueTasks(
+        "kernel",
+        broker=broker,
+        storage=MemoryStorage(store, "test"),
+        global_config=MemoryGlobalConfig(store, "test"),
+        config=QueueConfig(lease=10 * PATIENCE_S),
+    )
+    gate = Gate()
+
+    async def coroutine():
+        gate.reached.set()
+        while not gate._open.is_set():
+            with contextlib.suppress(asyncio.CancelledError):
+                await asyncio.sleep(0.001)
+
+    held = app.task("held")({"function": gate.pass_through, "coroutine": coroutine}[kind])
+    task = app.task("t")(lambda: None)
+    with running(app, concurrency=3) as block:
+        lost = block.worker.lease.owner
+        held.add_task()
+        gate.wait_reached()
+        block.worker.lease.lose()
+
+        def asked():
+            return [limit for owner, limit in broker.limits if owner != lost]
+
+        wait_until(asked, "the new incarnation asks for tasks")
+        assert asked() == [2]
+        gate.open()
+        wait_until(lambda: not block.worker.threads.running | block.worker.coroutines.running, "the old run has ended")
+        task.add_task(timeout=PATIENCE_S)
+        wait_until(lambda: max(asked()) >= 3, "all slots are free again")

@@ -139,6 +139,15 @@ def test_junk_about_a_taken_task_ends_it_as_an_error(memory_app, tasks, answer):
         assert tasks[0].add_task(1, timeout=PATIENCE_S).status is TaskStatus.ERROR
 
 
+def test_the_traceback_of_a_hook_that_fails_shows_the_plugin_once_and_nothing_of_ours(memory_app, tasks):
+    memory_app.add_plugin(misbehaving("task_executor_args_replace", "raises"))
+    with running(memory_app):
+        failed = tasks[0].add_task(1, timeout=PATIENCE_S)
+    assert failed.traceback.count(__file__) == 1
+    assert "/qtasks/" not in failed.traceback
+    assert "hook task_executor_args_replace raised" in failed.traceback
+
+
 def test_a_notified_plugin_that_fails_is_muted_and_counted(memory_app, tasks, caplog):
     memory_app.add_plugin(misbehaving("task_executor_before_execute", "raises"))
     with running(memory_app):

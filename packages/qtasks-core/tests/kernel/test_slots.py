@@ -1,16 +1,19 @@
 """The slots alone: what counts as running, when, and what happens to what had not started."""
 
 import asyncio
+import subprocess
+import sys
 import threading
 
 import attrs
+import pytest
 from kernel.support import PATIENCE_S, Gate
 from qtasks import QueueTasks
 from qtasks.executor.execution import Run
 from qtasks.executor.plan import make_plan
 from qtasks.message import WIRE_VERSION, Delivery, TaskMessage, new_id
 from qtasks.types import TaskStatus
-from qtasks.worker.slots import CoroutineSlots, ThreadSlots
+from qtasks.worker.slots import CallThreads, CoroutineSlots, ThreadSlots
 
 
 @attrs.define
@@ -220,3 +223,57 @@ def test_a_slot_that_was_cancelled_while_it_was_idle_does_not_swallow_a_run():
         return None
 
     asyncio.run(main())
+
+
+# The threads for single calls.
+
+
+def test_calls_one_after_the_other_share_a_thread_and_calls_at_a_time_have_their_own():
+    async def main():
+        threads = CallThreads()
+        alone = {await threads.call(threading.get_ident) for _ in range(100)}
+        together = threading.Barrier(3, timeout=PATIENCE_S)
+        places = await asyncio.gather(*(threads.call(together.wait) for _ in range(3)))
+        threads.close()
+        return len(alone), sorted(places)
+
+    assert asyncio.run(main()) == (1, [0, 1, 2])
+
+
+def test_a_call_raises_where_it_is_awaited_and_its_thread_goes_on():
+    async def main():
+        threads = CallThreads()
+        with pytest.raises(SystemExit):
+            await threads.call(sys.exit)
+        name = (await threads.call(threading.current_thread)).name
+        threads.close()
+        return name
+
+    assert asyncio.run(main()) == "qtasks-call-0"
+
+
+STUCK = """
+import threading
+from qtasks import QueueConfig, QueueTasks
+from qtasks.executor.executor import TaskExecutor
+
+class LedByTheLoop(TaskExecutor):
+    suspends = True
+
+app = QueueTasks("kernel", "memory://stuck", config=QueueConfig(grace=0))
+
+@app.task(executor=LedByTheLoop)
+def stuck():
+    app.stop()
+    threading.Event().wait()
+
+stuck.add_task()
+app.run_forever()
+print("the worker has ended")
+"""
+
+
+def test_a_blocking_call_that_never_ends_does_not_keep_the_process():
+    command = [sys.executable, "-c", STUCK]
+    ended = subprocess.run(command, timeout=PATIENCE_S, check=True, capture_output=True, text=True)
+    assert ended.stdout == "the worker has ended\n"

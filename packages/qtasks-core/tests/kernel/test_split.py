@@ -1,13 +1,16 @@
-"""Adding tasks where broker and storage are two servers: what becomes of the records when publishing fails."""
+"""Broker and storage on two servers: what becomes of the records when publishing fails, or a worker between the two."""
 
 import pytest
-from kernel.support import TroubledBroker
+from kernel.support import PATIENCE_S, TroubledBroker, broker_of, queue_of, wait_until
 from qtasks import QueueTasks
 from qtasks.backends.memory.global_config import MemoryGlobalConfig
 from qtasks.backends.memory.storage import MemoryStorage
 from qtasks.backends.memory.store import Store
 from qtasks.errors import BackendUnavailableError, PublishError
+from qtasks.message import Outcome, new_id
 from qtasks.ports import BackendContext
+from qtasks.testing import running
+from qtasks.types import TaskStatus
 
 
 class HalfFullBroker(TroubledBroker):
@@ -18,9 +21,21 @@ class HalfFullBroker(TroubledBroker):
         raise PublishError("no room for more", [envelope.message.id for envelope in envelopes[1:]])
 
 
+class SlowStorage(MemoryStorage):
+    """Does not answer the first questions for records."""
+
+    silent = 0
+
+    async def get_many(self, ids):
+        if self.silent:
+            self.silent -= 1
+            raise BackendUnavailableError("made up by the test")
+        return await super().get_many(ids)
+
+
 def split_app(broker_type):
     context = BackendContext(namespace="split")
-    storage = MemoryStorage(Store(context), "records")
+    storage = SlowStorage(Store(context), "records")
     app = QueueTasks(
         "split",
         broker=broker_type(Store(context)),
@@ -49,3 +64,35 @@ def test_records_stay_when_it_is_not_known_what_was_published():
     with pytest.raises(BackendUnavailableError):
         app.add_tasks([task(name) for name in ("a", "b")])
     assert names(app) == ["a", "b"]
+
+
+def lose(app, **outcome):
+    """A worker takes a task and dies; an outcome is in the storage by then, and the broker never heard of it."""
+    owner, broker = new_id(), broker_of(app)
+    broker.join(owner, "lost", 15)
+    (delivery,) = broker.take(owner, ["default"], 1, 0)
+    if outcome:
+        app.runtime.run_blocking(lambda link: link.storage.finish([Outcome(delivery, worker="lost", **outcome)]))
+    broker.release(owner, death="killed")
+
+
+@pytest.mark.parametrize("silent", [0, 2])
+def test_a_recovered_task_that_has_its_outcome_is_only_acknowledged(silent):
+    app, _ = split_app(TroubledBroker)
+    runs = []
+    added = app.task("recovered")(lambda: runs.append(1)).add_task()
+    lose(app, status=TaskStatus.SUCCESS, result=b'"of the first"', keep_s=60)
+    app.storage.silent = silent
+    with running(app):
+        wait_until(lambda: queue_of(app).ready == queue_of(app).running == 0, "it is acknowledged")
+    assert runs == []
+    assert app.storage.silent == 0
+    assert app.get(added.id).result() == "of the first"
+
+
+def test_a_recovered_task_without_an_outcome_runs():
+    app, _ = split_app(TroubledBroker)
+    added = app.task("recovered")(lambda: "of the second").add_task()
+    lose(app)
+    with running(app):
+        assert added.wait_result(PATIENCE_S).result() == "of the second"

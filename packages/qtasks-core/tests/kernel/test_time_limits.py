@@ -34,6 +34,63 @@ def test_a_blocking_task_is_struck_at_its_next_bytecode(app):
     assert failed.error == "TimeLimitExceeded: Time limit exceeded for task busy: 0.02 seconds"
 
 
+def test_a_blocking_task_that_catches_every_exception_is_struck_all_the_same(app):
+    rounds = []
+
+    @app.task(max_time=0.02)
+    def persistent():
+        deadline = time.monotonic() + PATIENCE_S
+        while time.monotonic() < deadline:
+            try:
+                rounds.append(1)
+            except Exception:  # noqa: BLE001 - that is the point
+                continue
+        return "went on"
+
+    with running(app):
+        failed = persistent.add_task(timeout=PATIENCE_S)
+    assert failed.error == "TimeLimitExceeded: Time limit exceeded for task persistent: 0.02 seconds"
+    assert "in persistent" in failed.traceback
+    assert "qtasks/executor" not in failed.traceback
+
+
+@pytest.mark.parametrize("kind", ["function", "generator"])
+def test_a_blocking_task_that_swallows_the_strike_is_over_time_all_the_same(app, kind):
+    def swallow():
+        try:
+            while True:
+                time.monotonic()
+        except BaseException:  # noqa: BLE001 - that is the point
+            return "not me"
+
+    def function():
+        return swallow()
+
+    def generator():
+        yield swallow()
+
+    task = app.task("t", max_time=0.02)({"function": function, "generator": generator}[kind])
+    with running(app):
+        failed = task.add_task(timeout=PATIENCE_S)
+    assert failed.error == "TimeLimitExceeded: Time limit exceeded for task t: 0.02 seconds"
+
+
+def test_a_blocking_task_may_clean_up_when_its_time_is_over(app):
+    cleaned = []
+
+    @app.task(max_time=0.02)
+    def careful():
+        try:
+            while True:
+                time.monotonic()
+        finally:
+            cleaned.append("up")
+
+    with running(app):
+        assert careful.add_task(timeout=PATIENCE_S).error.startswith("TimeLimitExceeded")
+    assert cleaned == ["up"]
+
+
 def test_the_time_is_over_for_generators_too(app):
     @app.task(max_time="20ms")
     async def endless():
@@ -117,18 +174,26 @@ def test_the_slot_of_a_stubborn_task_serves_the_next_one_well(app):
         assert grouped.add_task(timeout=PATIENCE_S).result() == ["mine"]
 
 
-def test_a_limit_can_be_retried_like_any_error(app):
+@pytest.mark.parametrize("kind", ["async", "blocking"])
+def test_a_limit_can_be_retried_like_any_error(app, kind):
     runs = []
 
-    @app.task(max_time=0.02, retry=1, retry_delay=0, retry_on_exc=[TimeLimitExceeded])
     async def slow_once():
         runs.append(1)
         if len(runs) == 1:
             await forever()
         return len(runs)
 
+    def slow_once_blocking():
+        runs.append(1)
+        while len(runs) == 1:
+            pass
+        return len(runs)
+
+    options = {"max_time": 0.02, "retry": 1, "retry_delay": 0, "retry_on_exc": [TimeLimitExceeded]}
+    task = app.task("t", **options)(slow_once if kind == "async" else slow_once_blocking)
     with running(app):
-        done = slow_once.add_task(timeout=PATIENCE_S)
+        done = task.add_task(timeout=PATIENCE_S)
     assert done.result() == 2
     assert done.record.history[0].error.startswith("TimeLimitExceeded")
 

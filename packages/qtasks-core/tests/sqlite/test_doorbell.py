@@ -190,6 +190,33 @@ class TestWaking:
         queue.finish(owner, [success(delivery) for delivery in queue.take_all(owner)])
         assert [one.get().status for one in waiting] == ["success"] * 3
 
+    def test_owner_is_told_whom_to_cancel(self, queue, kind):
+        task, owner = queue.add(), queue.worker()
+        queue.take_all(owner)
+        telling = Answer(queue.cancel_requests, owner, [], WAIT_S)
+        until(lambda: listeners(queue))
+        queue.cancel(task, "no")
+        assert telling.get() == {task: "no"}
+        assert listeners(queue) == 0
+
+    def test_owner_that_waits_again_is_listed_again_and_not_swept_away(self, queue):
+        task, owner = queue.add(), queue.worker()
+        queue.take_all(owner)
+
+        def wait_twice():
+            assert queue.cancel_requests(owner, [], 0.02) == {}
+            return queue.cancel_requests(owner, [], WAIT_S)
+
+        def listed_until():
+            (row,) = queue.broker.database.session().execute("SELECT coalesce(max(until), 0) FROM listener")
+            return row[0]
+
+        telling = Answer(wait_twice)
+        until(lambda: listed_until() > queue.context.clock.wall_us() + WAIT_S * 500_000)
+        queue.beat([owner])
+        queue.cancel(task, "no")
+        assert telling.get() == {task: "no"}
+
     def test_one_bell_serves_all_coroutines_of_a_loop(self, queue, path):
         async def main():
             broker = SqliteBroker.from_url(f"sqlite:///{path}", queue.context)

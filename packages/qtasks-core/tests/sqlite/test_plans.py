@@ -19,7 +19,7 @@ def test_no_statement_on_the_way_of_a_task_scans_the_tasks_or_sorts_the_queue(qu
     queue.finish(owner, [success(one, keep_s=0)], [StreamItem(one, 0, b"1")])
     queue.finish(owner, [Outcome(two, TaskStatus.RETRY), Outcome(three, TaskStatus.DEAD)])
     queue.cancel(tasks[3], "no")
-    queue.cancel_requests(owner)
+    queue.cancel_requests(owner, [], 0.001)
     queue.take(owner, ["default"], 1, 0.001, in_hand=[four])
     queue.beat([owner])
     queue.release(owner, death="killed")

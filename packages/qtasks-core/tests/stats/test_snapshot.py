@@ -125,7 +125,7 @@ def test_the_application_tells_its_sums(app):
     facts = told(app, "app")
     assert (facts["name"], facts["tasks"], facts["workers"], facts["slots"]) == ("shop", 1, 2, 4)
     assert (facts["queues"], facts["ready"], facts["running"]) == (1, 1, 1)
-    assert facts["plugins"] == ["core", "retry"]
+    assert {"core", "retry"} <= set(facts["plugins"])
 
 
 def test_the_plugins_are_told_with_their_hooks(app):

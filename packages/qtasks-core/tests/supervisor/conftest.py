@@ -4,7 +4,7 @@ import signal
 from collections.abc import Iterator
 
 import pytest
-from supervisor.fleet import Fleet
+from qtasks_testkit.faults.fleet import Fleet
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ import time
 
 import pytest
 from qtasks import TaskStatus
-from supervisor.fleet import APP, until
+from qtasks_testkit.faults.fleet import APP, until
 
 
 def test_tasks_of_a_killed_child_are_handed_back_at_once_and_the_pool_is_restored(fleet):
@@ -24,6 +24,8 @@ def test_tasks_of_a_killed_child_are_handed_back_at_once_and_the_pool_is_restore
     assert len(fleet.ledger("start")) == 3
     (note,) = [note for task in crashed for note in fleet.record(task.uuid).history]
     assert note.error == f"killed by signal 9 (SIGKILL), pid {killed}"
+    (one,) = crashed
+    until(lambda: f"Handed back from a dead worker ({note.error}): nap {one.uuid.hex}." in fleet.log)
 
 
 @pytest.mark.parametrize("status", [0, 3])
@@ -34,6 +36,15 @@ def test_a_task_that_ends_its_process_is_a_death_whatever_the_status(fleet, stat
     assert ended.status is TaskStatus.DEAD
     notes = [note.error for note in fleet.record(task.uuid).history]
     assert [note.rpartition(",")[0] for note in notes] == [f"exited with status {status}"] * 3
+    until(lambda: f"Task leave {task.uuid.hex} is a dead letter: 3 workers died with it." in fleet.log)
+    counts = until(lambda: (found := counted(fleet)["leave"]).failures and found)
+    assert (counts.runs, counts.crashes, counts.failures) == (0, 3, 1)
+    assert counts.last_error == f"WorkerDied: {fleet.record(task.uuid).error.text}"
+
+
+def counted(fleet):
+    """The counters by task name."""
+    return fleet.queue.runtime.run_blocking(lambda link: link.storage.counts())
 
 
 @pytest.mark.parametrize("task", ["nap", "block", "block_the_loop"])

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from qtasks import TaskStatus
-from supervisor.fleet import until
+from qtasks_testkit.faults.fleet import until
 
 
 @pytest.mark.parametrize(
@@ -31,7 +31,7 @@ def test_a_wrong_application_is_a_usage_error_before_anything_starts(fleet, spec
     [
         (["-X", "nosuch"], "-X nosuch: no task waits in such a queue. There are: default, other."),
         (["-X", "default,other"], "-X leaves no queue to serve."),
-        (["-Q", "a b!"], "'b!'"),
+        (["-Q", "a b!"], "-Q: 'a b!' is not a name."),
         (["--grace", "soon"], "--grace: 'soon' is not a duration"),
         (["--max-memory-per-child", "much"], "'much' is no size"),
     ],

@@ -5,7 +5,7 @@ import signal
 
 import pytest
 from qtasks import TaskStatus
-from supervisor.fleet import until
+from qtasks_testkit.faults.fleet import until
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,38 @@
+"""`qtasks run`: what is said of options that cannot be meant. What workers do is tested in `supervisor`."""
+
+import pytest
+
+APPLICATION = ["-A", "app:app", "run", "--burst"]
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        (["-Q", ""], "-Q: '' is not a name."),
+        (["-Q", "a b"], "-Q: 'a b' is not a name."),
+        (["-Q", "default,"], "-Q: '' is not a name."),
+        (["-X", "a b"], "-X: 'a b' is not a name."),
+        (["-X", "defalt"], "Did you mean 'default'?"),
+        (["-p", "1001"], "1001 is not in the range"),
+        (["--max-memory-per-child", "1KiB"], "1KiB is too little: an idle process has "),
+    ],
+)
+def test_what_cannot_be_meant_is_wrong_usage(installed, app_file, options, says):
+    code, _, err = installed(*APPLICATION, *options)
+    assert code == 2
+    assert says in err
+    assert "QTasks 0" not in err
+
+
+@pytest.mark.parametrize(("queue", "hint"), [("defalt", "Did you mean 'default'?"), ("mail", "There are: default.")])
+def test_a_queue_that_no_task_uses_is_served_with_a_warning(installed, app_file, queue, hint):
+    code, _, err = installed(*APPLICATION, "-Q", queue)
+    assert code == 0
+    assert f"WARNING qtasks.run: -Q {queue}: no task here waits in such a queue. {hint}" in err
+    assert f"queues       {queue}\n" in err
+
+
+def test_spaces_around_commas_are_not_part_of_a_name(installed, app_file):
+    code, _, err = installed(*APPLICATION, "-Q", "default, mail")
+    assert code == 0
+    assert "queues       default, mail\n" in err
