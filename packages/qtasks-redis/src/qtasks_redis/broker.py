@@ -1,0 +1,171 @@
+"""The broker on Redis: each method is a script in `lua/`, and those that wait are pushed what they wait for."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Collection, Sequence
+from contextlib import nullcontext
+
+from qtasks.message import Delivery, Envelope, Outcome, StreamItem
+from qtasks.ports import Broker, CancelAnswer, QueueFacts
+from qtasks.types import US_PER_S
+
+from qtasks_redis.component import RedisComponent
+from qtasks_redis.records import (
+    encode_note,
+    encode_record,
+    publish_arguments,
+    read_deliveries,
+    read_summary,
+    take_apart,
+)
+
+BATCH = 1_000
+"""So many messages are published by one script; more of them by several, sent together."""
+
+STEP = 500
+"""So many tasks a script ends or removes at once, so that nobody waits long for it."""
+
+
+class RedisBroker(RedisComponent, Broker):
+    """Keeps messages in Redis or Valkey, for any number of processes and machines."""
+
+    _turn = 0
+    _idle: frozenset[str] = frozenset()
+
+    async def publish(self, envelopes: Sequence[Envelope]) -> list[str]:
+        """Accept messages: one script for those of each queue, `BATCH` of them at most."""
+        if any(envelope.message.reply_to for envelope in envelopes):
+            await self._transport.subscribe()
+        queues: dict[str, list[int]] = {}
+        for at, envelope in enumerate(envelopes):
+            queues.setdefault(envelope.message.queue, []).append(at)
+        batches = [
+            (queue, places[at : at + BATCH]) for queue, places in queues.items() for at in range(0, len(places), BATCH)
+        ]
+        calls = [("ready", *publish_arguments(queue, [envelopes[at] for at in places])) for queue, places in batches]
+        ids = [envelope.message.id for envelope in envelopes]
+        for (_, places), known in zip(batches, await self._run_many("publish", calls), strict=True):
+            for number, task_id in zip(known[::2], known[1::2], strict=True):
+                ids[places[number - 1]] = task_id.decode()
+        return ids
+
+    async def join(self, owner: str, name: str, lease_s: float) -> None:
+        """Begin an incarnation."""
+        lease_us = round(lease_s * US_PER_S)
+        await self._run("join", owner, lease_us, self._transport.channel, name, self.context.dead_letter_cap)
+
+    async def take(
+        self, owner: str, queues: Sequence[str], limit: int, wait_s: float, in_hand: Collection[Delivery] | None = None
+    ) -> list[Delivery]:
+        """Hand over what is due, or wait until it is rung that there is something."""
+        deadline = time.monotonic() + wait_s
+        waits = wait_s > 0 and limit > 0
+        if waits:
+            await self._transport.subscribe()
+        with self._transport.listen(b"take " + owner.encode()) if waits else nullcontext() as bell:
+            while True:
+                left_s = deadline - time.monotonic() if waits else 0.0
+                channel = self._transport.channel if left_s > 0 or owner in self._idle else ""
+                first = self._turn % max(len(queues), 1)
+                self._turn += 1
+                claims = [] if in_hand is None else [one.receipt.claim + one.id.encode() for one in in_hand]
+                wait_us, *found = await self._run(
+                    "take",
+                    owner,
+                    limit,
+                    channel,
+                    "idle" if owner in self._idle else "",
+                    "" if in_hand is None else "reconcile",
+                    len(queues),
+                    *queues[first:],
+                    *queues[:first],
+                    *claims,
+                )
+                in_hand = None
+                self._idle = self._idle | {owner} if wait_us > 0 else self._idle - {owner}
+                if found:
+                    return read_deliveries(owner, found)
+                if wait_us < 0:
+                    continue
+                if bell is None or left_s <= 0:
+                    return []
+                await bell.get(min(wait_us / US_PER_S, left_s))
+
+    async def finish(self, owner: str, outcomes: Sequence[Outcome], items: Sequence[StreamItem] = ()) -> list[str]:
+        """Write what became of deliveries: fenced, stored, acknowledged, and waiters told, in one script."""
+        wall_us = self.context.clock.wall_us()
+        args: list[str | bytes | int] = [outcome.delivery.id for outcome in outcomes]
+        args += [outcome.delivery.receipt.claim for outcome in outcomes]
+        args += [outcome.delivery.receipt.queue for outcome in outcomes]
+        args += [outcome.status.value for outcome in outcomes]
+        args += [int(outcome.keep_s * 1000) for outcome in outcomes]
+        args += [outcome.due for outcome in outcomes]
+        args += [
+            encode_record(outcome, wall_us) if outcome.status.terminal else encode_note(outcome) for outcome in outcomes
+        ]
+        for item in items:
+            delivery = item.delivery
+            args += (delivery.id, delivery.receipt.claim, delivery.attempt, item.offset, item.value)
+        caps = self.context.dead_letter_cap, self.context.stream_cap
+        refused = await self._run("finish", owner, *caps, len(outcomes), *args)
+        return [task_id.decode() for task_id in refused]
+
+    async def release(self, owner: str, *, death: str | None = None) -> list[str]:
+        """End an incarnation: whatever it owns goes back at once."""
+        cap = self.context.dead_letter_cap
+        gone = await self._run("release", owner, cap, "" if death is None else "death", death or "")
+        return [task_id.decode() for task_id in gone]
+
+    async def beat(self, owners: Collection[str]) -> set[str]:
+        """Renew leases, put back what lost ones held, end what is over."""
+        ended, *confirmed = await self._run("beat", self.context.dead_letter_cap, *owners)
+        while ended == STEP:
+            ended, *_ = await self._run("beat", self.context.dead_letter_cap)
+        return {owner.decode() for owner in confirmed}
+
+    async def cancel(self, task_id: str, reason: str) -> CancelAnswer:
+        """Cancel what waits, ask the owner of what runs."""
+        answer: bytes = await self._run("cancel", task_id, reason)
+        return CancelAnswer(answer.decode())
+
+    async def cancel_requests(self, owner: str, known: Collection[str] = (), wait_s: float = 0.0) -> dict[str, str]:
+        """What an owner was asked to cancel, pushed."""
+        deadline = time.monotonic() + wait_s
+        if wait_s > 0:
+            await self._transport.subscribe()
+        with self._transport.listen(b"cancel " + owner.encode()) if wait_s > 0 else nullcontext() as bell:
+            while True:
+                found = [text.decode() for text in await self._run("requests", owner)]
+                asked = dict(zip(found[::2], found[1::2], strict=True))
+                new = {task_id: reason for task_id, reason in asked.items() if task_id not in known}
+                left_s = deadline - time.monotonic()
+                if new or bell is None or left_s <= 0:
+                    return new
+                await bell.get(left_s)
+
+    async def set_paused(self, queue: str, paused: bool) -> None:
+        """Pause a queue, or resume it."""
+        await self._run("pause", queue, int(paused))
+
+    async def inspect(self) -> list[QueueFacts]:
+        """The facts of every queue, by name."""
+        now, *queues = await self._run("inspect")
+        facts = []
+        for name, ready, delayed, running, dead, paused, accepted, finished, oldest in queues:
+            since = [
+                max(read_summary(take_apart(record).payload).enqueued, int(float(due)))
+                for record, due in zip(oldest[::2], oldest[1::2], strict=True)
+            ]
+            oldest_s = (int(now) - min(since, default=int(now))) / US_PER_S
+            depths = ready, delayed, running, dead
+            facts.append(QueueFacts(name.decode(), *depths, oldest_s, bool(paused), accepted, finished))
+        return sorted(facts, key=lambda queue: queue.name)
+
+    async def purge(self, queue: str) -> int:
+        """Remove every task that waits in a queue, some at a time."""
+        removed, some = 0, STEP
+        while some == STEP:
+            some = await self._run("purge", queue)
+            removed += some
+        return removed

@@ -1,0 +1,141 @@
+"""A server in this process, and what its broker, storage and global config have in common."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cache
+from typing import TYPE_CHECKING, Any, Self
+from weakref import WeakValueDictionary
+
+import attrs
+from qtasks.errors import LayoutError, LeaseLostError
+from qtasks.ports import Advice, BackendContext, Component
+from qtasks.types import SYSTEM_CLOCK
+
+from qtasks_redis.advice import advise, read_info
+from qtasks_redis.errors import ScriptError
+from qtasks_redis.location import Location
+from qtasks_redis.script import Script
+
+if TYPE_CHECKING:
+    from qtasks_redis.transport import Argument, Transport
+
+LAYOUT = 1
+"""The layout of the keys, which `lua/base.lua` tells; kept in the key `layout`."""
+
+script = cache(Script.load)
+
+
+class Server:
+    """One database and namespace in this process: its two transports, made when they are first needed.
+
+    Args:
+        location: which server and database.
+        context: the namespace, the clocks and the caps.
+    """
+
+    def __init__(self, location: Location, context: BackendContext) -> None:
+        self.location = location
+        self.context = context
+        self.prefix = f"qtasks:{{{context.namespace}}}"
+        self._transports: dict[bool, Transport] = {}
+
+    def transport(self, *, blocks: bool) -> Transport:
+        """The transport of one face."""
+        if blocks not in self._transports:
+            settings = self.location, f"{self.prefix}:changes", self.context.call_timeout_s
+            if blocks:
+                from qtasks_redis.blocking import BlockingTransport
+
+                self._transports[blocks] = BlockingTransport(*settings)
+            else:
+                from qtasks_redis.aio import AioTransport  # programs without an event loop do without asyncio
+
+                self._transports[blocks] = AioTransport(*settings)
+        return self._transports[blocks]
+
+
+_servers: WeakValueDictionary[tuple[object, ...], Server] = WeakValueDictionary()
+
+
+class RedisComponent(Component):
+    """What broker, storage and global config have in common.
+
+    Args:
+        server: where everything is; those of one URL and one context share it.
+        blocks: True for the view whose coroutines never suspend.
+    """
+
+    def __init__(self, server: Server, *, blocks: bool = False) -> None:
+        self.server = server
+        self.context = server.context
+        self._blocks = blocks
+        self._users = 0
+
+    @classmethod
+    def from_url(cls, url: str, context: BackendContext) -> Self:
+        """Make the component for a URL of Redis; nothing is reached yet."""
+        location = Location.parse(url)
+        # By identity: the clock of a test need not be hashable, and lives as long as its server.
+        key = location, location.redacted, attrs.evolve(context, clock=SYSTEM_CLOCK), id(context.clock)
+        return cls(_servers.setdefault(key, Server(location, context)))
+
+    def blocking(self) -> Self:
+        """The same server; every call blocks its thread instead of suspending."""
+        return type(self)(self.server, blocks=True)
+
+    @property
+    def url(self) -> str:
+        """The URL without its secrets."""
+        return self.server.location.redacted
+
+    @property
+    def place(self) -> tuple[Location, str]:
+        """The database and the namespace: what components share."""
+        return self.server.location, self.context.namespace
+
+    async def open(self) -> None:
+        """Connect, and note our layout or check the one that is there."""
+        await self._transport.open()
+        found = int(await self._run("layout", LAYOUT))
+        if found > LAYOUT:
+            raise LayoutError(
+                f"{self.url} has layout {found} of QTasks; this version knows up to {LAYOUT}.",
+                "Upgrade: pip install -U qtasks-redis",
+            )
+
+    async def close(self) -> None:
+        """Close the connections of this face; whoever uses them next opens them again."""
+        await self._transport.close()
+
+    async def advise(self) -> list[Advice]:
+        """What the server may lose."""
+        return advise(read_info(await self._transport.command("INFO")))
+
+    @property
+    def _transport(self) -> Transport:
+        return self.server.transport(blocks=self._blocks)
+
+    @property
+    def _clock(self) -> str:
+        """What scripts are told of the time: nothing where the server's own clock counts."""
+        clock = self.context.clock
+        return "" if clock is SYSTEM_CLOCK else f"{clock.wall_us()} {clock.monotonic_us()}"
+
+    def _key(self, name: str) -> str:
+        return f"{self.server.prefix}:{name}"
+
+    async def _run(self, name: str, *args: Argument) -> Any:
+        """Run one of our scripts."""
+        [reply] = await self._run_many(name, [args])
+        return reply
+
+    async def _run_many(self, name: str, calls: Sequence[Sequence[Argument]]) -> list[Any]:
+        """Run one of our scripts several times in one round trip."""
+        clock, keys = self._clock, [self.server.prefix]
+        try:
+            return await self._transport.run_many(script(name), [(keys, [clock, *args]) for args in calls])
+        except ScriptError as error:
+            if "QTASKS lease lost" in error.message:
+                raise LeaseLostError(str(calls[0][0])) from None
+            raise

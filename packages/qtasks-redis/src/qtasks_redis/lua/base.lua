@@ -1,0 +1,76 @@
+-- What every script begins with: the clock, the names of the keys, and who is woken.
+--
+-- All keys of an application share one hash tag, so a script needs to be told only their beginning:
+--   task:ID      record: MEMBER QUEUE newline PAYLOAD, when it has ended also ENDING MORE TRAILER
+--   ready:Q      zset of members, all with score 0: their order is priority, then acceptance
+--   delayed:Q    zset of members by due time        idle:Q   zset of "OWNER CHANNEL" by the time of waiting
+--   running      id -> claim: OWNER (32) TOKEN (14) held:OWNER   set of ids
+--   leases       zset of owners by their end        owners   owner -> LEASE CHANNEL NAME
+--   more         id -> what only some open tasks have, see below
+--   expiring     zset of ids by expiry              unique   "QUEUE KEY" -> id
+--   dead         zset of "QUEUE ID" by death        ended    list of the last ids, the newest first
+--   waiters      id -> channels                     queues, finished   queue -> how many; paused: set
+--   parked       id -> member, of tasks whose queue is elsewhere
+--   stream:ID    list: "ATTEMPT TOKEN", then values
+-- A member is PRIORITY (8 hex digits, 0 at 80000000) BATCH (10) INDEX (4) ID (32). A trailer is the lengths of
+-- ENDING (8) and MORE (8), the id of the task's replay (32), and a zero byte. Times are microseconds.
+-- `more` is a map: a attempts, c crashes, d due, h history, k reason to cancel, l lost, p parked elsewhere,
+-- s streams, u unique key, x expiry. A task without any of these has no entry.
+
+local P = KEYS[1] .. ':'
+local SOON_US = 1000000
+local NO_CHILD = string.rep('-', 32)
+
+-- What time it is, in microseconds: of the day, and of the clock that leases are measured by.
+local wall, steady
+local function look_at_clock()
+    if wall then return end
+    if ARGV[1] == '' then
+        local time = redis.call('TIME')
+        wall = time[1] * 1000000 + time[2]
+        steady = wall
+    else -- a clock that tests move
+        local day, run = string.match(ARGV[1], '^(%d+) (%d+)$')
+        wall, steady = tonumber(day), tonumber(run)
+    end
+end
+
+local function holds(owner)
+    look_at_clock()
+    local till = redis.call('ZSCORE', P .. 'leases', owner)
+    return till and tonumber(till) > steady
+end
+
+local function unpacked(text)
+    if not text or text == '' then return {} end
+    local fine, map = pcall(cmsgpack.unpack, text)
+    return fine and type(map) == 'table' and map or {}
+end
+
+local function keep_more(id, more)
+    if next(more) then
+        redis.call('HSET', P .. 'more', id, cmsgpack.pack(more))
+    else
+        redis.call('HDEL', P .. 'more', id)
+    end
+end
+
+-- Call a command with any number of arguments behind its first ones.
+local function spread(command, key, list)
+    for from = 1, #list, 1000 do
+        redis.call(command, key, unpack(list, from, math.min(from + 999, #list)))
+    end
+end
+
+-- Wake so many who wait for tasks of a queue, those first who have waited longest.
+local function wake(queue, count)
+    while count > 0 do
+        local idle = redis.call('ZPOPMIN', P .. 'idle:' .. queue)[1]
+        if not idle then return end
+        local owner = string.sub(idle, 1, 32)
+        if holds(owner) then
+            redis.call('PUBLISH', string.sub(idle, 34), 'take ' .. owner .. '\n')
+            count = count - 1
+        end
+    end
+end

@@ -1,0 +1,55 @@
+#!lua
+-- Accepts messages of one queue. ARGV: clock, "ready" or "parked", queue, how many; of each: priority, index with
+-- id, payload; then of those that have options: their number, from 1, and the options.
+-- Returns pairs of a number and the id under which that message was known before.
+local parked, queue, count = ARGV[2] == 'parked', ARGV[3], tonumber(ARGV[4])
+local options = {}
+if #ARGV > 4 + count * 3 then look_at_clock() end
+for at = 5 + count * 3, #ARGV, 2 do options[tonumber(ARGV[at])] = cmsgpack.unpack(ARGV[at + 1]) end
+local batch = string.format('%010x', redis.call('INCR', P .. 'numbers'))
+local tasks, tail = P .. 'task:', queue .. '\n'
+local known, ready, runnable, accepted = {}, {}, 0, 0
+for number = 1, count do
+    local at = 2 + number * 3
+    local place = ARGV[at + 1]
+    local id = string.sub(place, 5)
+    local more = options[number]
+    local open = more and more.u and redis.call('HGET', P .. 'unique', queue .. ' ' .. more.u)
+    if open then
+        known[#known + 1] = number
+        known[#known + 1] = open
+    else
+        if parked then place = string.sub(place .. NO_CHILD, 1, 36) end -- other queues may have longer ids
+        local member = ARGV[at] .. batch .. place
+        if redis.call('SETNX', tasks .. id, member .. tail .. ARGV[at + 2]) == 1 then
+            local due = 0
+            if more then
+                if more.r then redis.call('HSET', P .. 'waiters', id, more.r) end
+                if more.u then redis.call('HSET', P .. 'unique', queue .. ' ' .. more.u, id) end
+                if more.x and not parked then redis.call('ZADD', P .. 'expiring', more.x, id) end
+                due = more.d or 0
+                more.r = nil
+                if next(more) then keep_more(id, more) end
+            end
+            if parked then
+                more = more or {}
+                more.p = 1
+                redis.call('HSET', P .. 'parked', id, member)
+                keep_more(id, more)
+            else
+                accepted = accepted + 1
+                if due == 0 or due <= wall + SOON_US then runnable = runnable + 1 end
+                if due > 0 and due > wall then
+                    redis.call('ZADD', P .. 'delayed:' .. queue, due, member)
+                else
+                    ready[#ready + 1] = 0
+                    ready[#ready + 1] = member
+                end
+            end
+        end
+    end
+end
+if #ready > 0 then spread('ZADD', P .. 'ready:' .. queue, ready) end
+if not parked then redis.call('HINCRBY', P .. 'queues', queue, accepted) end
+wake(queue, runnable)
+return known

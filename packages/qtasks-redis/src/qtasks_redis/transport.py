@@ -1,0 +1,345 @@
+"""Calls to the server: scripts and commands, repeated only where the server has certainly not carried them out.
+
+One code for both kinds of callers. `aio` and `blocking` say what a connection is there, and how one waits.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import itertools
+import os
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Sequence
+from typing import Any, Final
+
+from qtasks.errors import BackendError, BackendUnavailableError
+from redis import exceptions as theirs
+
+from qtasks_redis.connections import Argument, Command, Link
+from qtasks_redis.errors import translate
+from qtasks_redis.location import Location, Node
+from qtasks_redis.pace import Pace, retry_s
+from qtasks_redis.push import Listener, Subscriptions
+from qtasks_redis.script import Script
+from qtasks_redis.settings import CONNECT_TIMEOUT_S, HEALTH_CHECK_S
+from qtasks_redis.topology import Finder
+
+__all__ = ["Argument", "Script", "Session", "Transport"]
+
+_PING: Final[Command] = ("PING",)
+_ASKING: Final[Command] = ("ASKING",)
+
+_TOLD = theirs.NoScriptError, theirs.MovedError, theirs.AskError
+"""What a server answers that has not carried the command out, and says what to do."""
+
+_LATER = theirs.BusyLoadingError, theirs.TryAgainError, theirs.ClusterDownError
+"""What it answers that has not carried it out, and soon could."""
+
+
+class Session:
+    """What one loop or one thread of a process has: its connections, its channel, its listeners.
+
+    Args:
+        finder: finds the server.
+        channel: the name of its channel.
+    """
+
+    def __init__(self, finder: Finder, channel: str) -> None:
+        self.pid = os.getpid()
+        self.finder = finder
+        self.channel = channel
+        self.pace = Pace()
+        self.idle: list[Link] = []
+        self.push: Link | None = None
+        self.subscriptions = Subscriptions()
+
+    async def leave(self, moved: Node | None) -> None:
+        """Use another server from now on: `moved`, or whatever is found."""
+        self.finder.moved = moved
+        idle, self.idle = self.idle, []
+        for link in idle:
+            await link.close()
+
+    async def close(self) -> None:
+        """Close what is not in use."""
+        await self.leave(None)
+        if self.push is not None:
+            await self.push.close()
+            self.push = None
+
+
+class Transport(ABC):
+    """The way to one server.
+
+    Args:
+        location: which.
+        namespace_channel: the channel on which every process of the namespace is pushed messages; our own channels are
+            named below it.
+        call_timeout_s: how long a call may take, connecting included, seconds.
+    """
+
+    def __init__(self, location: Location, namespace_channel: str, call_timeout_s: float = 5.0) -> None:
+        self.location = location
+        self._namespace_channel = namespace_channel
+        self._call_timeout_s = call_timeout_s
+
+    async def open(self) -> None:
+        """Connect. Calls do so by themselves; this tells early what is wrong.
+
+        Raises:
+            BackendError: the server cannot be reached or used.
+        """
+        await self._execute([_PING], None, None)
+
+    @abstractmethod
+    async def close(self) -> None:
+        """Close the connections; the next call opens new ones."""
+
+    async def run(
+        self,
+        script: Script,
+        keys: Sequence[str | bytes],
+        args: Sequence[Argument],
+        timeout_s: float | None = None,
+        *,
+        wait_durable: bool = False,
+    ) -> Any:
+        """Run a script.
+
+        Args:
+            script: which; the server is given its text when it does not know it.
+            keys: the keys it touches, all of one slot.
+            args: its arguments.
+            timeout_s: how long it may take, seconds; None for the transport's `call_timeout_s`.
+            wait_durable: where the URL says `durability=wait`, return only when what it wrote is on a disk, or on
+                a replica where the server cannot tell about its disk.
+
+        Returns:
+            the reply: bytes, an integer, None, or a list of such.
+
+        Raises:
+            BackendError: it failed, or no answer came; then it may have run.
+        """
+        durable = wait_durable and self.location.durability == "wait"
+        [reply] = await self._execute([_evalsha(script, keys, args)], script, timeout_s, durable=durable)
+        return reply
+
+    async def run_many(
+        self,
+        script: Script,
+        calls: Sequence[tuple[Sequence[str | bytes], Sequence[Argument]]],
+        timeout_s: float | None = None,
+    ) -> list[Any]:
+        """Run a script several times in one round trip, with keys and arguments each; see `run`."""
+        return await self._execute([_evalsha(script, *call) for call in calls], script, timeout_s) if calls else []
+
+    async def command(self, *parts: Argument, timeout_s: float | None = None) -> Any:
+        """Run one plain command; see `run`."""
+        [reply] = await self._execute([parts], None, timeout_s)
+        return reply
+
+    @property
+    def channel(self) -> str:
+        """Where this loop or thread is pushed messages, once `subscribe` has returned."""
+        return self._session().channel
+
+    @abstractmethod
+    async def subscribe(self) -> None:
+        """Make sure that messages reach our channel from now on.
+
+        Raises:
+            BackendError: the server cannot be reached or used.
+        """
+
+    @contextlib.contextmanager
+    def listen(self, topic: bytes) -> Iterator[Listener]:
+        """Listen to a topic while the context lasts: what comes is kept for `Listener.get`."""
+        session = self._session()
+        listener = Listener(topic, functools.partial(self._await_push, session))
+        session.subscriptions.add(listener)
+        try:
+            yield listener
+        finally:
+            session.subscriptions.remove(listener)
+
+    # What differs between the two kinds of callers.
+
+    @abstractmethod
+    def _session(self) -> Session:
+        """The session of the running loop or of the calling thread."""
+
+    @abstractmethod
+    async def _connect(self, class_name: str, arguments: dict[str, Any], timeout_s: float) -> Link:
+        """Make a link and connect it; see `topology.Connect`."""
+
+    @abstractmethod
+    async def _pause(self, pause_s: float) -> None:
+        """Let some time pass."""
+
+    @abstractmethod
+    async def _await_push(self, session: Session, listener: Listener, timeout_s: float) -> None:
+        """Wait until something has come to a listener."""
+
+    # What does not.
+
+    def _new_channel(self) -> str:
+        return f"{self._namespace_channel}:{os.urandom(8).hex()}"
+
+    async def _execute(
+        self, commands: list[Command], script: Script | None, timeout_s: float | None, *, durable: bool = False
+    ) -> list[Any]:
+        session = self._session()
+        deadline = time.monotonic() + (self._call_timeout_s if timeout_s is None else timeout_s)
+        replies = await self._send(session, commands, deadline, durable=durable)
+        for reply in replies:
+            if isinstance(reply, Exception):
+                return await self._mend(session, script, commands, replies, deadline, durable=durable)
+        return replies
+
+    async def _mend(
+        self,
+        session: Session,
+        script: Script | None,
+        commands: list[Command],
+        replies: list[Any],
+        deadline: float,
+        *,
+        durable: bool,
+    ) -> list[Any]:
+        """Send again what was refused, until nothing is; raises where that does not help, or time is up."""
+        for failures in itertools.count():
+            refused = {number: reply for number, reply in enumerate(replies) if isinstance(reply, Exception)}
+            if not refused:
+                break
+            error = self._worst(list(refused.values()))
+            pause_s = retry_s(failures) if failures or not isinstance(error, _TOLD) else 0.0
+            if not self._may_repeat(error) or time.monotonic() + pause_s >= deadline:
+                raise translate(error, self.location.redacted)
+            await self._pause(pause_s)
+            again = [commands[number] for number in refused]
+            answers = await self._send_again(session, error, script, again, deadline, durable=durable)
+            for number, answer in zip(refused, answers, strict=True):
+                replies[number] = answer
+        return replies
+
+    async def _send_again(
+        self,
+        session: Session,
+        error: Exception,
+        script: Script | None,
+        commands: list[Command],
+        deadline: float,
+        *,
+        durable: bool,
+    ) -> list[Any]:
+        """Send what was refused, where and how the refusal says."""
+        load: list[Command] = []
+        if script is not None and isinstance(error, theirs.NoScriptError | theirs.AskError):
+            load.append(("SCRIPT", "LOAD", script.text))
+        if type(error) is theirs.AskError:
+            answers = await self._ask(session, self._node(error), [*load, *commands], deadline)
+        else:
+            if isinstance(error, theirs.MovedError | theirs.ReadOnlyError):
+                await session.leave(self._node(error) if isinstance(error, theirs.MovedError) else None)
+            answers = await self._send(session, [*load, *commands], deadline, durable=durable)
+        if load and isinstance(answers[0], theirs.ResponseError):
+            raise translate(answers[0], self.location.redacted)
+        return answers[len(load) :]
+
+    def _node(self, error: theirs.AskError) -> Node:
+        return Node(error.host or self.location.nodes[0].host, error.port)  # no host: the same as so far
+
+    async def _send(
+        self, session: Session, commands: list[Command], deadline: float, *, durable: bool = False
+    ) -> list[Any]:
+        """Send commands once; what the server refused is among the replies."""
+        link = await self._take(session, deadline)
+        try:
+            replies = await link.request(commands, deadline - time.monotonic())
+            if durable and not any(isinstance(reply, Exception) for reply in replies):
+                await self._wait_durable(link, deadline)
+        except (theirs.RedisError, OSError) as error:
+            raise translate(error, self.location.redacted) from error
+        finally:
+            self._give_back(session, link)
+        return replies
+
+    async def _ask(self, session: Session, node: Node, commands: list[Command], deadline: float) -> list[Any]:
+        """Send commands to a node that is just receiving our slot."""
+        link = await session.finder.visit(node, deadline)
+        try:
+            asked = [part for command in commands for part in (_ASKING, command)]
+            replies = await link.request(asked, deadline - time.monotonic())
+        except (theirs.RedisError, OSError) as error:
+            raise translate(error, self.location.redacted) from error
+        finally:
+            await link.close()
+        return replies[1::2]
+
+    async def _wait_durable(self, link: Link, deadline: float) -> None:
+        """Wait until what this connection wrote is on the server's disk, or at a replica where it cannot say so."""
+        wait_ms = max(1, int((deadline - time.monotonic()) * 900))  # the answer is to come before time is up
+        [reply] = await link.request([("WAITAOF", 1, 0, wait_ms)], deadline - time.monotonic())
+        if isinstance(reply, theirs.ResponseError) and "unknown command" in str(reply):  # Redis before 7.2
+            [reply] = await link.request([("WAIT", 1, wait_ms)], deadline - time.monotonic())
+        if isinstance(reply, Exception):
+            raise translate(reply, self.location.redacted)
+        if not (reply[0] if isinstance(reply, list) else reply):
+            raise BackendUnavailableError(
+                f"{self.location.redacted} did not confirm in time that the data is safe; the server may lose it.",
+                "WAITAOF needs Redis 7.2 and appendonly; older servers need a replica. Or drop durability=wait.",
+            )
+
+    async def _take(self, session: Session, deadline: float) -> Link:
+        """A link that works, for one caller alone."""
+        while session.idle:
+            link = session.idle.pop()
+            if await link.is_clean() and (link.used > time.monotonic() - HEALTH_CHECK_S or await _is_alive(link)):
+                return link
+            await link.close()
+        return await self._found(session, deadline)
+
+    def _give_back(self, session: Session, link: Link) -> None:
+        """Let the next caller have a link."""
+        if link.is_open:
+            session.idle.append(link)
+
+    async def _found(self, session: Session, deadline: float) -> Link:
+        """A new link; attempts are paced, and repeated until the deadline."""
+        while True:
+            pause_s = session.pace.wait_s()
+            if session.pace.error is not None and time.monotonic() + pause_s >= deadline:
+                raise session.pace.error
+            await self._pause(pause_s)
+            try:
+                link = await session.finder.find(deadline)
+            except BackendError as error:
+                session.pace.failed(error)
+                if not isinstance(error, BackendUnavailableError):
+                    raise
+            else:
+                session.pace.succeeded()
+                return link
+
+    def _worst(self, refusals: list[Exception]) -> Exception:
+        """The refusal that decides: one that cannot be mended, or else the first."""
+        return next((error for error in refusals if not self._may_repeat(error)), refusals[0])
+
+    def _may_repeat(self, error: Exception) -> bool:
+        # A replica refuses writes for good, unless it was the master a moment ago.
+        failed_over = isinstance(error, theirs.ReadOnlyError) and self.location.kind != "server"
+        return failed_over or isinstance(error, _TOLD + _LATER)
+
+
+async def _is_alive(link: Link) -> bool:
+    try:
+        await link.request([_PING], CONNECT_TIMEOUT_S)
+    except (theirs.RedisError, OSError):
+        return False
+    return True
+
+
+def _evalsha(script: Script, keys: Sequence[str | bytes], args: Sequence[Argument]) -> Command:
+    return ("EVALSHA", script.sha1, len(keys), *keys, *args)

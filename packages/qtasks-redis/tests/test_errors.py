@@ -1,0 +1,73 @@
+import pytest
+from hiredis import Reader
+from qtasks import errors
+from qtasks_redis.errors import ScriptError, translate
+from redis import exceptions as theirs
+from redis.connection import DefaultParser
+
+
+def answer(text):
+    """What redis-py makes of an error that a server answers."""
+    return DefaultParser.parse_error(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "kind"),
+    [
+        ("NOAUTH Authentication required.", errors.BackendError),
+        ("WRONGPASS invalid username-password pair or user is disabled.", errors.BackendError),
+        ("NOPERM User x has no permissions to run the 'evalsha' command", errors.BackendError),
+        ("READONLY You can't write against a read only replica.", errors.BackendReadOnlyError),
+        ("OOM command not allowed when used memory > 'maxmemory'.", errors.BackendFullError),
+        ("MISCONF Errors writing to the AOF file: No space left on device", errors.BackendFullError),
+        ("LOADING Redis is loading the dataset in memory", errors.BackendUnavailableError),
+        ("BUSY Redis is busy running a script.", errors.BackendUnavailableError),
+        ("CLUSTERDOWN The cluster is down", errors.BackendUnavailableError),
+        ("MASTERDOWN Link with MASTER is down", errors.BackendUnavailableError),
+        ("NOREPLICAS Not enough good replicas to write.", errors.BackendUnavailableError),
+        ("ERR max number of clients reached", errors.BackendUnavailableError),
+        ("WRONGTYPE Operation against a key holding the wrong kind of value", errors.BackendCorruptError),
+        ("ERR unknown command 'EVALSHA', with args beginning with: 'secret'", errors.BackendError),
+        ("ERR Error compiling script (new function): user_script:1: unexpected symbol near '#'", errors.BackendError),
+    ],
+)
+def test_what_a_server_refuses_becomes_our_error_with_a_mend(text, kind):
+    error = translate(answer(text), "redis://h/0")
+    assert type(error) is kind
+    assert error.message.startswith("redis://h/0 ")
+    assert error.hint
+    assert "secret" not in str(error)
+
+
+def test_an_old_server_is_told_what_is_needed():
+    error = translate(answer("ERR Error compiling script: user_script:1: unexpected symbol near '#'"), "redis://h")
+    assert "7.0" in error.hint
+
+
+def test_an_error_of_a_script_keeps_its_text():
+    error = translate(answer("QTASKS lease lost"), "redis://h")
+    assert type(error) is ScriptError
+    assert "QTASKS lease lost" in error.message
+
+
+@pytest.mark.parametrize(
+    "error",
+    [TimeoutError(), theirs.TimeoutError("x"), ConnectionRefusedError(111, "refused"), theirs.ConnectionError("x")],
+)
+def test_what_does_not_answer_is_unavailable(error):
+    assert type(translate(error, "redis://h")) is errors.BackendUnavailableError
+
+
+def test_other_protocols_are_named_as_such():
+    reader = Reader(protocolError=theirs.InvalidResponse)
+    reader.feed(b"HTTP/1.1 400 Bad Request\r\n")
+    with pytest.raises(theirs.InvalidResponse) as caught:
+        reader.gets()
+    error = translate(caught.value, "redis://h")
+    assert type(error) is errors.BackendError
+    assert "Redis" in error.hint
+
+
+def test_our_own_errors_stay_as_they_are():
+    error = errors.BackendFullError("full")
+    assert translate(error, "redis://h") is error

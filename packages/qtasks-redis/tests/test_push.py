@@ -1,0 +1,143 @@
+import asyncio
+import threading
+import time
+
+import pytest
+from qtasks_redis.push import Listener, Subscriptions
+from qtasks_redis.settings import BACKLOG
+from qtasks_testkit.faults import FaultProxy
+
+pytestmark = pytest.mark.needs("redis")
+
+
+async def next_body(listener, within_s=5.0):
+    """The next body; None, which tells to look, is passed over."""
+    deadline = time.monotonic() + within_s
+    while (left_s := deadline - time.monotonic()) > 0:
+        if (body := await listener.get(left_s)) is not None:
+            return body
+    raise AssertionError("no message came")
+
+
+async def publish(transport, channel, message):
+    assert await transport.command("PUBLISH", channel, message) == 1
+
+
+def test_a_message_reaches_every_listener_of_its_topic_and_no_other(face, redis_server):
+    async def scenario(transport):
+        await transport.subscribe()
+        with transport.listen(b"a") as first, transport.listen(b"a") as second, transport.listen(b"b") as other:
+            await publish(transport, transport.channel, b"a\nbody\nof two lines")
+            await publish(transport, transport.channel, b"b\n")
+            return [await next_body(listener) for listener in (first, second, other)]
+
+    assert face.run(redis_server.url, scenario) == [b"body\nof two lines", b"body\nof two lines", b""]
+
+
+def test_messages_on_the_channel_of_the_namespace_come_too(face, redis_server):
+    async def scenario(transport):
+        await transport.subscribe()
+        with transport.listen(b"a") as listener:
+            await publish(transport, "qtasks:{test}:all", b"a\nbody")
+            return await next_body(listener)
+
+    assert face.run(redis_server.url, scenario) == b"body"
+
+
+def test_messages_are_kept_between_listening_and_asking(face, redis_server):
+    async def scenario(transport):
+        await transport.subscribe()
+        with transport.listen(b"a") as listener:
+            for number in range(10):
+                await publish(transport, transport.channel, b"a\n%d" % number)
+            return [int(await next_body(listener)) for _ in range(10)]
+
+    assert face.run(redis_server.url, scenario) == list(range(10))
+
+
+def test_without_a_message_time_is_up(face, redis_server):
+    async def scenario(transport):
+        await transport.subscribe()
+        with transport.listen(b"a") as listener:
+            await listener.get(0.05)  # the news of the subscription, perhaps
+            begun = time.monotonic()
+            assert await listener.get(0.2) is None
+            return time.monotonic() - begun
+
+    assert 0.15 < face.run(redis_server.url, scenario) < 2
+
+
+def test_a_broken_connection_wakes_its_listeners_and_is_made_anew(face, redis_server):
+    with FaultProxy(redis_server.url) as proxy:
+
+        async def scenario(transport):
+            await transport.subscribe()
+            with transport.listen(b"a") as listener:
+                await listener.get(0.05)
+                timer = threading.Timer(0.2, proxy.reset)
+                timer.start()
+                begun = time.monotonic()
+                assert await listener.get(10) is None
+                assert time.monotonic() - begun < 5
+                timer.join()
+                await transport.subscribe()
+                await publish(transport, transport.channel, b"a\nagain")
+                return await next_body(listener)
+
+        assert face.run(proxy.url, scenario) == b"again"
+
+
+def test_a_half_open_connection_is_replaced_within_ten_seconds(face, redis_server, monkeypatch):
+    for module in ("aio", "blocking"):  # the same, four times as fast
+        monkeypatch.setattr(f"qtasks_redis.{module}.PUSH_CHECK_S", 1.0)
+    with FaultProxy(redis_server.url) as proxy:
+
+        async def scenario(transport):
+            await transport.subscribe()
+            with transport.listen(b"a") as listener:
+                await listener.get(0.05)
+                proxy.blackhole()
+                proxy.heal()  # new connections are good, the old one stays lost
+                begun = time.monotonic()
+                assert await listener.get(10) is None
+                assert time.monotonic() - begun < 5
+                await transport.subscribe()
+                await publish(transport, transport.channel, b"a\nagain")
+                return await next_body(listener)
+
+        assert face.run(proxy.url, scenario) == b"again"
+
+
+def test_a_channel_belongs_to_one_loop_or_thread(face, redis_server):
+    async def scenario(transport):
+        assert transport.channel == transport.channel
+        return transport.channel
+
+    channels = {face.run(redis_server.url, scenario) for _ in range(2)}
+    assert len(channels) == 2
+    assert all(channel.startswith("qtasks:{test}:all:") for channel in channels)
+
+
+def test_a_waiting_listener_is_woken_at_once(aio_face, redis_server):
+    async def scenario(transport):
+        await transport.subscribe()
+        with transport.listen(b"a") as listener:
+            await listener.get(0.05)
+            waiting = asyncio.create_task(next_body(listener))
+            await asyncio.sleep(0)
+            await publish(transport, transport.channel, b"a\nbody")
+            return await waiting
+
+    assert aio_face.run(redis_server.url, scenario) == b"body"
+
+
+def test_a_listener_that_never_asks_is_told_to_look_instead_of_growing():
+    listener = Listener(b"a", lambda *_: None)
+    subscriptions = Subscriptions()
+    subscriptions.add(listener)
+    for number in range(BACKLOG + 1):
+        subscriptions.receive([b"message", b"channel", b"a\n%d" % number])
+    assert list(listener.waiting) == [None]
+    subscriptions.remove(listener)
+    subscriptions.receive([b"message", b"channel", b"a\nlate"])
+    assert list(listener.waiting) == [None]
