@@ -1,7 +1,8 @@
 """`QueueConfig`: the settings of one application, with the environment above the program.
 
 A setting is looked up in the environment (`QTASKS_<FIELD>`) first, then in what the program gave, then
-here. Names that are not declared are allowed: they are for plugins, and subscribers hear of them.
+here. Names that are not declared are allowed: they are for plugins, and subscribers hear of them. One that looks
+like a slip of a declared one brings a warning.
 """
 
 from __future__ import annotations
@@ -9,13 +10,14 @@ from __future__ import annotations
 import logging
 import math
 import os
+import warnings
 from collections.abc import Callable, Mapping
 from typing import Any, get_type_hints
 
 import attrs
 import msgspec
 
-from qtasks.errors import ConfigError
+from qtasks.errors import ConfigError, did_you_mean
 from qtasks.types import TaskStatus
 
 Subscriber = Callable[["QueueConfig", str, Any], None]
@@ -36,12 +38,12 @@ class QueueConfig:
         task_default_priority: for tasks that state none; lower runs first.
         task_default_decode: applied to the result of tasks that state no `decode`.
         logs_default_level_server: level of the worker's log, as in `logging`.
-        logs_default_level_client: level of the producer's log.
+        logs_default_level_client: accepted for old programs; a program configures its own logging.
         logs_format: format of a line of the worker's log.
         result_time_interval: accepted for old programs; results are pushed.
         result_statuses_end: accepted for old programs; a wait ends when the task has ended.
-        global_config_status_ttl: how long a status entry in the global config lives.
-        global_config_status_set_periodic: how often it is renewed.
+        global_config_status_ttl: accepted for old programs; workers report to the storage.
+        global_config_status_set_periodic: accepted for old programs, likewise.
         environ_prefix: what the variables begin with.
         result_ttl: how long a success is kept; 0 keeps none.
         failure_ttl: how long every other ended task is kept, dead letters apart.
@@ -80,7 +82,9 @@ class QueueConfig:
     def __init__(self, **values: Any) -> None:
         declared = {a.name for a in attrs.fields(type(self)) if a.init}
         self.__attrs_init__(**{k: v for k, v in values.items() if k in declared})
-        self.extra.update((k, v) for k, v in values.items() if k not in declared)
+        for name, value in values.items():
+            if name not in declared:
+                self._keep(name, value)
         self._read_environment(os.environ)
         self._check()
 
@@ -94,9 +98,15 @@ class QueueConfig:
         if name in _FIELD_TYPES or name in {"extra", "_subscribers"}:
             object.__setattr__(self, name, value)
         else:
-            self.extra[name] = value
+            self._keep(name, value)
         for callback in self.__dict__.get("_subscribers", ()):
             callback(self, name, value)
+
+    def _keep(self, name: str, value: Any) -> None:
+        """Keep a setting that is not declared."""
+        if name not in self.extra and (hint := did_you_mean(name, _FIELD_TYPES, least=0.8)):
+            warnings.warn(f"QueueConfig has no setting {name!r} of its own. {hint}", stacklevel=3)
+        self.extra[name] = value
 
     def subscribe(self, callback: Subscriber) -> None:
         """Have `callback(config, key, value)` called after every change of a setting."""

@@ -63,9 +63,40 @@ def check_name(value: str, what: str) -> str:
     return value
 
 
-def _check_priority(_instance: object, _attribute: object, value: int | None) -> None:
-    if value is not None and (type(value) is not int or not -(2**31) <= value < 2**31):
-        raise ConfigError(f"priority: expected an integer of 32 bits (lower runs first), found {value!r}.")
+Check: TypeAlias = Callable[[Any, "attrs.Attribute[Any]", Any], None]
+
+
+def _must(fits: Callable[[Any], bool], expected: str) -> Check:
+    """A validator: the value has to fit."""
+
+    def check(_instance: object, attribute: attrs.Attribute[Any], value: object) -> None:
+        if not fits(value):
+            raise ConfigError(f"{attribute.name}: expected {expected}, found {value!r}.")
+
+    return check
+
+
+def _is_a(kind: type, expected: str) -> Check:
+    return _must(lambda value: isinstance(value, kind), expected)
+
+
+def _is_priority(value: object) -> bool:
+    return value is None or (type(value) is int and -(2**31) <= value < 2**31)
+
+
+def _is_retry(value: object) -> bool:
+    return value is None or (type(value) is int and 0 <= value <= 10_000)
+
+
+def _is_exception(value: object) -> bool:
+    return isinstance(value, type) and issubclass(value, BaseException)
+
+
+_optional, _each = attrs.validators.optional, attrs.validators.deep_iterable
+_priority = _must(_is_priority, "an integer of 32 bits (lower runs first)")
+_truth = _is_a(bool, "True or False")
+_callable = _must(callable, "something to call")
+_exceptions = _each(_must(_is_exception, "types of exceptions"))
 
 
 def _check_queue(_instance: object, _attribute: object, value: str | None) -> None:
@@ -89,7 +120,7 @@ def _timeout(value: Duration) -> float | None:
 
 
 def _to_tuple(values: Iterable[Any] | None) -> tuple[Any, ...]:
-    if isinstance(values, (str, type)):
+    if isinstance(values, (str, type)) or not isinstance(values, Iterable | None):
         raise ConfigError(
             f"An option (tags, retry_on_exc, middlewares) takes a list, found {values!r}.", "Write [...]."
         )
@@ -132,42 +163,36 @@ class TaskOptions:
         extra: whatever else was given: for plugins.
     """
 
-    priority: int | None = attrs.field(default=None, validator=_check_priority)
+    priority: int | None = attrs.field(default=None, validator=_priority)
     queue: str = attrs.field(default=DEFAULT_QUEUE, validator=_check_queue)
-    echo: bool = False
+    echo: bool = attrs.field(default=False, validator=_truth)
     max_time: float | None = attrs.field(default=None, converter=_max_time)
-    retry: int | None = None
-    retry_on_exc: tuple[type[BaseException], ...] = attrs.field(default=(), converter=_to_tuple)
+    retry: int | None = attrs.field(default=None, validator=_must(_is_retry, "how many times to repeat, 0 to 10,000"))
+    retry_on_exc: tuple[type[BaseException], ...] = attrs.field(default=(), converter=_to_tuple, validator=_exceptions)
     retry_delay: RetryDelay | None = attrs.field(default=None, validator=_check_retry_delay)
-    decode: Callable[[Any], Any] | None = None
-    tags: tuple[str, ...] = attrs.field(default=(), converter=_to_tuple)
-    description: str | None = None
-    generate_handler: Callable[..., Any] | None = None
-    executor: type[Any] | None = None
-    middlewares_before: tuple[Any, ...] = attrs.field(default=(), converter=_to_tuple)
-    middlewares_after: tuple[Any, ...] = attrs.field(default=(), converter=_to_tuple)
-    result: bool = True
+    decode: Callable[[Any], Any] | None = attrs.field(default=None, validator=_optional(_callable))
+    tags: tuple[str, ...] = attrs.field(default=(), converter=_to_tuple, validator=_each(_is_a(str, "texts")))
+    description: str | None = attrs.field(default=None, validator=_optional(_is_a(str, "a text")))
+    generate_handler: Callable[..., Any] | None = attrs.field(default=None, validator=_optional(_callable))
+    executor: type[Any] | None = attrs.field(default=None, validator=_optional(_is_a(type, "a class")))
+    middlewares_before: tuple[Any, ...] = attrs.field(default=(), converter=_to_tuple, validator=_each(_callable))
+    middlewares_after: tuple[Any, ...] = attrs.field(default=(), converter=_to_tuple, validator=_each(_callable))
+    result: bool = attrs.field(default=True, validator=_truth)
     result_ttl: float | None = attrs.field(default=None, converter=_result_ttl)
     extra: dict[str, Any] = attrs.Factory(dict)
-
-    def __attrs_post_init__(self) -> None:
-        if self.retry is not None and (type(self.retry) is not int or not 0 <= self.retry <= 10_000):
-            raise ConfigError(f"retry: expected how many times to repeat, 0 to 10,000, found {self.retry!r}.")
-        for kind in self.retry_on_exc:
-            if not (isinstance(kind, type) and issubclass(kind, BaseException)):
-                raise ConfigError(f"retry_on_exc: expected types of exceptions, found {kind!r}.")
 
     @classmethod
     def build(cls, **options: Any) -> TaskOptions:
         """Make options from keywords; those that are not declared go into `extra`.
 
         Raises:
-            ConfigError: a value cannot be used, or an undeclared name looks like a slip of a declared one.
+            ConfigError: a value cannot be used, or an undeclared name looks like a slip of a declared one, or
+                is how another queue, or a call, says something that is said otherwise here.
         """
         declared = {a.name for a in attrs.fields(cls)} - {"extra"}
         extra = {key: value for key, value in options.items() if key not in declared}
         for name in extra:
-            if hint := did_you_mean(name, declared, least=0.8):
+            if hint := _said_otherwise(name) or did_you_mean(name, declared, least=0.8):
                 raise ConfigError(f"A task has no option {name!r}.", hint)
         return cls(**{key: value for key, value in options.items() if key in declared}, extra=extra)
 
@@ -220,14 +245,14 @@ class CallOptions:
         headers: for plugins.
     """
 
-    priority: int | None = attrs.field(default=None, validator=_check_priority)
+    priority: int | None = attrs.field(default=None, validator=_priority)
     queue: str | None = attrs.field(default=None, validator=_check_queue)
     delay: float | str | dt.timedelta | None = None
     eta: dt.datetime | None = None
     expires: float | str | dt.timedelta | dt.datetime | None = None
     unique: str | None = None
     timeout: float | None = attrs.field(default=None, converter=_timeout)
-    headers: dict[str, Any] = attrs.Factory(dict)
+    headers: dict[str, Any] = attrs.field(factory=dict, validator=_is_a(dict, "a dict"))
 
     def __attrs_post_init__(self) -> None:
         if self.delay is not None and self.eta is not None:
@@ -272,6 +297,31 @@ class CallOptions:
 
 
 NO_OPTIONS = CallOptions()
+
+ELSEWHERE = {
+    "name=": ("actor_name", "task_name"),
+    "queue=": ("queue_name",),
+    "echo=True": ("bind", "context", "pass_context"),
+    "max_time= (seconds)": ("time_limit", "soft_time_limit", "timeout", "job_timeout"),
+    "retry= (how many repetitions)": ("max_retries", "max_tries", "retries", "retry_kwargs", "retry_on_error"),
+    "retry_on_exc=[...], with retry=": ("autoretry_for",),
+    "retry_delay= (seconds)": ("default_retry_delay", "min_backoff", "max_backoff", "retry_backoff", "retry_jitter"),
+    "result=False (keeps no success)": ("ignore_result", "store_results"),
+    "result_ttl= (seconds)": ("keep_result", "result_expires"),
+    "expires= of a call: task.options(expires=...)": ("max_age", "ttl"),
+    "delay= of a call: task.options(delay=...)": ("countdown",),
+}
+"""What an option of ours is called in Celery, Dramatiq, RQ, arq, Taskiq, Huey and Procrastinate."""
+
+
+def _said_otherwise(name: str) -> str:
+    """The hint for an option that is a task's in other queues only, or a call's here; empty for others."""
+    for ours, words in ELSEWHERE.items():
+        if name in words:
+            return f"Here it is {ours}."
+    if name in CallKeywords.__annotations__:
+        return f"It is an option of a call: task.options({name}=...)."
+    return ""
 
 
 def _datetime_us(value: dt.datetime, what: str) -> int:

@@ -14,7 +14,7 @@ import attrs
 import msgspec
 
 from qtasks.codec import encode_message
-from qtasks.errors import PublishError, UnsupportedError
+from qtasks.errors import UnsupportedError
 from qtasks.message import DEFAULT_QUEUE, WIRE_VERSION, Envelope, TaskMessage, new_ids
 from qtasks.ports import Broker
 from qtasks.registry import check_task_name
@@ -23,29 +23,6 @@ from qtasks.runtime import Call, Link, Runtime, answered
 from qtasks.types import TaskStatus
 
 log = logging.getLogger("qtasks.producer")
-
-
-async def publish(link: Link, envelopes: Sequence[Envelope]) -> list[str]:
-    """Publish envelopes, over one server or two.
-
-    Returns:
-        the ids under which they are known, in order.
-
-    Raises:
-        BackendError: as `Broker.publish` does.
-    """
-    if not envelopes:
-        return []
-    if link.shared:
-        return await link.broker.publish(envelopes)
-    known = await link.storage.add(envelopes)
-    fresh = [envelope for envelope, as_id in zip(envelopes, known, strict=True) if envelope.message.id == as_id]
-    try:
-        await link.broker.publish(fresh)
-    except PublishError as error:  # after any other error it may wait in the queue: its record stays
-        await link.storage.remove(error.refused)
-        raise
-    return known
 
 
 class Producer:
@@ -85,7 +62,7 @@ class Producer:
             if hooks.storage_add is not None:
                 message = await self._storage_add(link, message)
             envelopes.append(encode_message(message, limit=limit))
-        ids = await publish(link, envelopes)
+        ids = await link.publish(envelopes)
         if hooks.broker_add_after is not None or hooks.qtasks_add_task_after_broker is not None:
             await self._after(link, envelopes)
         return [

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import inspect
+import re
+import reprlib
 from collections.abc import Iterator
 from typing import Any, Literal
 
@@ -14,6 +16,9 @@ from qtasks.types import AnyFunction
 
 Kind = Literal["async", "sync", "async_generator", "generator"]
 """What a task's function is; decided once, when it is registered."""
+
+_NAME = re.compile(r"[^\s\x00-\x1f\x7f](?:[^\x00-\x1f\x7f]{0,510}[^\s\x00-\x1f\x7f])?")
+"""What names of tasks look like (`fullmatch`)."""
 
 
 @attrs.frozen(eq=False)
@@ -52,13 +57,13 @@ def define(function: AnyFunction, name: str | None, options: TaskOptions) -> Tas
         options: what the decorator said.
 
     Raises:
-        ConfigError: it is no function, the name is empty, or an option does not fit its kind.
+        ConfigError: it is no function, the name is none, or an option does not fit its kind.
     """
     if not callable(function) or inspect.isclass(function):
         raise ConfigError(
             f"A task must be a function, found {function!r}.", "Write @app.task above a def or async def."
         )
-    name = check_task_name(name or getattr(function, "__name__", ""))
+    name = check_task_name(getattr(function, "__name__", "") if name is None else name)
     inner = inspect.unwrap(function)
     bodies = (inner, type(inner).__call__)  # the latter of an object that is called like a function
     kind: Kind = "sync"
@@ -82,8 +87,10 @@ def check_task_name(name: object) -> str:
     Raises:
         ConfigError: it is not.
     """
-    if not isinstance(name, str) or not 1 <= len(name) <= 512:
-        raise ConfigError(f"A task's name must be a text of 1 to 512 characters, found {name!r}.")
+    if not isinstance(name, str) or not _NAME.fullmatch(name):
+        raise ConfigError(
+            f"A task's name must be a line of 1 to 512 characters, not blank at its ends, found {reprlib.repr(name)}."
+        )
     return name
 
 

@@ -11,9 +11,9 @@ from uuid import UUID
 import attrs
 
 from qtasks.codec import decode_message, decode_value, restore
-from qtasks.errors import DeadlineError, MalformedMessageError, QTasksError, TaskFailed
+from qtasks.errors import DeadlineError, LimitError, MalformedMessageError, QTasksError, TaskFailed
 from qtasks.message import Record, StreamSlice, TaskMessage
-from qtasks.runtime import Link, Make, Runtime
+from qtasks.runtime import Link, Runtime
 from qtasks.types import TaskStatus
 
 R = TypeVar("R")
@@ -171,6 +171,7 @@ class Task(Generic[R]):
 
         Raises:
             TaskFailed: it ended otherwise; with the type, text and traceback of the exception.
+            LimitError: the result was too large to keep (`returning_truncated`); its values are in the stream.
             QTasksError: it has not ended as far as this handle knows.
         """
         if not self.status.terminal:
@@ -180,6 +181,8 @@ class Task(Generic[R]):
             raise TaskFailed(
                 self.status, *((found.type, found.text, found.traceback) if found else ("", self.cancel_reason or ""))
             )
+        if self.returning_truncated:
+            raise LimitError(f"The result of task {self.id} was too large to keep.", "Read its values: task.stream().")
         return self.returning  # type: ignore[return-value]
 
     def wait_result(self, timeout: float = 100.0) -> Task[R] | None:
@@ -191,7 +194,9 @@ class Task(Generic[R]):
         Returns:
             this handle, brought up to date; None when time is up.
         """
-        return self._runtime.run_blocking(lambda link: self.wait(link, timeout))
+        name = "" if self._message is None else self._message.task
+        instead = "`await task.wait_result_async()`"
+        return self._runtime.run_blocking(lambda link: self.wait(link, timeout), "wait_result()", name, instead=instead)
 
     async def wait_result_async(self, timeout: float = 100.0) -> Task[R] | None:
         """`wait_result` for event loops."""
@@ -223,7 +228,7 @@ class Task(Generic[R]):
             name = self.task_name
         except MalformedMessageError:
             name = "?"
-        return f"<Task {name} {self.id} {self.status}>"
+        return f"<Task {name} {self.id} {self.status}{' (result truncated)' if self.returning_truncated else ''}>"
 
 
 @attrs.frozen
@@ -249,16 +254,14 @@ class TaskStream:
         self._ended = False
 
     def __iter__(self) -> Iterator[Any]:
-        while values := self._runtime.run_blocking(self._make()):
+        instead = "`async for value in task.stream()`"
+        while values := self._runtime.run_blocking(self._next, "stream()", instead=instead):
             yield from values
 
     async def __aiter__(self) -> AsyncIterator[Any]:
-        while values := await self._runtime.run_async(self._make()):
+        while values := await self._runtime.run_async(self._next):
             for value in values:
                 yield value
-
-    def _make(self) -> Make[list[Any]]:
-        return self._next
 
     async def _next(self, link: Link) -> list[Any]:
         """The next values; empty when the task has ended and all were read."""

@@ -77,9 +77,9 @@ class AsyncEchoDecorator(Protocol):
 class Declarations:
     """What applications and routers share: a registry, and where its tasks belong."""
 
-    def __init__(self, home: Home) -> None:
+    def __init__(self) -> None:
         self.tasks = TaskRegistry()
-        self.home = home
+        self.home = Home()
         self._included_by: weakref.WeakSet[Runtime] = weakref.WeakSet()
 
     def _declare(self, face: type[RegisteredTask[Any, Any]], name: Any, options: dict[str, Any]) -> Any:
@@ -159,15 +159,9 @@ class AsyncDeclarations(Declarations):
 class SyncRouter(SyncDeclarations):
     """Tasks declared apart from an application, until `app.include_router(router)`."""
 
-    def __init__(self) -> None:
-        super().__init__(Home())
-
 
 class AsyncRouter(AsyncDeclarations):
     """Like `SyncRouter`, for `qtasks.asyncio`."""
-
-    def __init__(self) -> None:
-        super().__init__(Home())
 
 
 def add_to_all(registries: Collection[TaskRegistry], definitions: Iterable[TaskDefinition]) -> None:

@@ -8,14 +8,16 @@ from __future__ import annotations
 
 import logging
 import sys
+import warnings
 from collections.abc import Callable, Coroutine, Sequence
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 import attrs
 
 from qtasks.config import QueueConfig
-from qtasks.errors import ConfigError, PluginError, WouldSuspendError
+from qtasks.errors import ConfigError, PluginError, PublishError, WouldSuspendError
 from qtasks.hooks import SPECS, HookRegistry
+from qtasks.message import Envelope
 from qtasks.options import CallOptions
 from qtasks.ports import Broker, Storage
 from qtasks.registry import TaskDefinition, TaskRegistry
@@ -74,6 +76,28 @@ class Link:
         self.opened = False
         for component in (self.global_config.backend, self.storage, self.broker):
             await component.close()
+
+    async def publish(self, envelopes: Sequence[Envelope]) -> list[str]:
+        """Publish envelopes, over one server or two.
+
+        Returns:
+            the ids under which they are known, in order.
+
+        Raises:
+            BackendError: as `Broker.publish` does.
+        """
+        if not envelopes:
+            return []
+        if self.shared:
+            return await self.broker.publish(envelopes)
+        known = await self.storage.add(envelopes)
+        fresh = [envelope for envelope, as_id in zip(envelopes, known, strict=True) if envelope.message.id == as_id]
+        try:
+            await self.broker.publish(fresh)
+        except PublishError as error:  # after any other error it may wait in the queue: its record stays
+            await self.storage.remove(error.refused)
+            raise
+        return known
 
     def blocking(self) -> Link | None:
         """The same for the blocking face; None where a component has no blocking view."""
@@ -138,7 +162,7 @@ class Runtime:
     clock: Clock = SYSTEM_CLOCK
     producer: Sends = attrs.field(init=False)
     _blocking: Link | None = attrs.field(init=False, default=None)
-    _warned: set[str] = attrs.field(init=False, factory=set)
+    _warned: set[tuple[str, str]] = attrs.field(init=False, factory=set)
 
     def connect(self, link: Link) -> Link:
         """Use other components from now on. Returns those in use so far."""
@@ -156,7 +180,15 @@ class Runtime:
         if self._blocking is not None and self._blocking.opened:
             drive(self._blocking.close())
 
-    def run_blocking(self, make: Make[T], what: str = "", *, fires_hooks: bool = True) -> T:
+    def run_blocking(
+        self,
+        make: Make[T],
+        what: str = "A blocking call",
+        task: str = "",
+        *,
+        instead: str = "the awaitable face, `from qtasks.asyncio import QueueTasks`,",
+        fires_hooks: bool = True,
+    ) -> T:
         """Run a call to its end in the calling thread.
 
         Its coroutine is driven over the blocking link. Where a component has none, or a plugin has an
@@ -164,13 +196,16 @@ class Runtime:
 
         Args:
             make: the call.
-            what: the task's name, for the warning that a running event loop is blocked (once per name).
+            what: how the user calls it, for the warning that it blocks a running event loop.
+            task: the task's name: it is warned of once.
+            instead: what does not block, for the warning.
             fires_hooks: False for a call that fires none: no plugin may hold up a beat.
         """
         asyncio = sys.modules.get("asyncio")
-        if asyncio is not None and asyncio._get_running_loop() is not None and what not in self._warned:  # noqa: SLF001 - does not import asyncio
-            self._warned.add(what)
-            log.warning("A blocking call (%s) holds up a running event loop; use qtasks.asyncio there.", what or "read")
+        if asyncio is not None and asyncio._get_running_loop() is not None and (what, task) not in self._warned:  # noqa: SLF001 - does not import asyncio
+            self._warned.add((what, task))
+            call = f"{what} of task {task!r}" if task else what
+            warnings.warn(f"{call} blocks the running event loop. Use {instead} there.", RuntimeWarning, stacklevel=3)
         async_hooks = self.hooks.dispatch.async_hooks
         bridged = fires_hooks and async_hooks and async_hooks & PRODUCER_HOOKS
         link = None if bridged else self.blocking_link()

@@ -54,8 +54,8 @@ class SyncCall(PreparedCall[T]):
             BackendError: the broker did not take it.
             EncodeError: an argument cannot travel.
         """
-        task = self.home.runtime.run_blocking(lambda link: send_one(self.home, link, self.call), self.call.name)
-        return cast("T", task)
+        runtime, call = self.home.runtime, self.call
+        return cast("T", runtime.run_blocking(lambda link: send_one(self.home, link, call), "add_task()", call.name))
 
 
 class AsyncCall(PreparedCall[T]):
@@ -152,7 +152,7 @@ class SyncTask(RegisteredTask[P, R]):
             EncodeError: an argument cannot travel; the message holds its path.
         """
         call = self.call_with(args, kwargs)
-        return self.home.runtime.run_blocking(lambda link: send_one(self.home, link, call), self.task_name)
+        return self.home.runtime.run_blocking(lambda link: send_one(self.home, link, call), "add_task()", call.name)
 
     @overload
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> SyncCall[Task[R]]: ...

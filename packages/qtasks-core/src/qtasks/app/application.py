@@ -6,10 +6,12 @@ import logging
 import os
 from collections.abc import Iterable, Sequence
 from typing import Any
+from urllib.parse import urlsplit
 from uuid import UUID
 
 from qtasks._version import __version__
 from qtasks.app.backends import DEFAULT_URL, Backends, Role
+from qtasks.app.gathering import GatheringLink
 from qtasks.app.settings import Settings
 from qtasks.builtins import retry
 from qtasks.config import QueueConfig
@@ -17,12 +19,12 @@ from qtasks.errors import ConfigError
 from qtasks.hooks import HookRegistry, PluginInfo, discover
 from qtasks.message import Record
 from qtasks.options import CallOptions, check_name
-from qtasks.ports import BackendContext, Broker, CancelAnswer, GlobalConfig, Storage
+from qtasks.ports import BackendContext, Broker, CancelAnswer, Component, GlobalConfig, Storage
 from qtasks.producer import Producer
 from qtasks.registry import TaskDefinition, check_task_name
 from qtasks.result import Task
 from qtasks.router import Declarations, join_shared
-from qtasks.runtime import Call, Home, Link, Make, Runtime
+from qtasks.runtime import Call, Link, Make, Runtime
 from qtasks.task import PreparedCall, call_options, send_one
 
 FLUSH_BATCH = 1000
@@ -40,7 +42,7 @@ class Application(Declarations):
         log: the logger, in place of `qtasks`.
         config: the settings.
         storage_url: where results are kept; None is where the broker is, if a storage is served there.
-        storage: a storage object, in place of a URL.
+        storage: a storage object, in place of a URL; one beside a broker object whose URL has a password must be given.
         global_config: a global config object; None goes by the storage.
         plugins: names of the installed plugins to load; None loads all that are allowed.
         starter: the class that runs a worker in this process, in place of `Starter`.
@@ -65,8 +67,22 @@ class Application(Declarations):
         plugins: Iterable[str] | None = None,
         starter: type[Any] | None = None,
     ) -> None:
-        super().__init__(Home())
+        super().__init__()
         self.name = check_name(name, "name")
+        for argument, given, kind in (
+            ("broker", broker, Broker),
+            ("storage", storage, Storage),
+            ("global_config", global_config, GlobalConfig),
+            ("worker", worker, type),
+            ("starter", starter, type),
+            ("config", config, QueueConfig),
+        ):
+            if given is not None and not isinstance(given, kind):
+                expected = "class" if kind is type else kind.__name__
+                raise ConfigError(
+                    f"{argument}: expected a {expected}, found {type(given).__name__}.",
+                    f"A URL goes into {argument}_url=." if argument in ("broker", "storage") else "",
+                )
         self.version = __version__
         self.config = config or QueueConfig()
         self.log = log or logging.getLogger("qtasks")
@@ -100,17 +116,25 @@ class Application(Declarations):
             raise ConfigError("Give storage= or storage_url=, not both.")
         context = BackendContext(namespace=self.name, call_timeout_s=self.config.call_timeout)
         where = broker_url or (broker.url if broker is not None else os.environ.get("QTASKS_URL", DEFAULT_URL))
+        kept = storage_url or (storage.url if storage is not None else self._beside(where, "storage", broker))
         if broker is None:
             broker = self.backends.make("broker", where, context)
-        kept = storage_url or (storage.url if storage is not None else self._served("storage", where))
+        if global_config is None:
+            global_config = self.backends.make("global_config", self._beside(kept, "global_config", storage), context)
         if storage is None:
             storage = self.backends.make("storage", kept, context)
-        if global_config is None:
-            global_config = self.backends.make("global_config", self._served("global_config", kept), context)
-        return Link(broker, storage, Settings(global_config, self.hooks.dispatch), storage.shares(broker))
+        return GatheringLink(broker, storage, Settings(global_config, self.hooks.dispatch), storage.shares(broker))
 
-    def _served(self, role: Role, url: str) -> str:
-        return url if self.backends.serves(role, url) else DEFAULT_URL
+    def _beside(self, url: str, role: Role, given: Component | None) -> str:
+        """The URL of a component that was not given: that of `given`, or of what was asked for, if it serves it."""
+        if not self.backends.serves(role, url):
+            return DEFAULT_URL
+        if given is not None and "@" in urlsplit(url).netloc:
+            raise ConfigError(
+                f"No {role} can be made beside the {type(given).__name__} at {url}: it does not tell its password.",
+                f"Give {role}= too, or a URL in the place of the object.",
+            )
+        return url
 
     def _bridge(self, make: Make[Any]) -> Any:
         from qtasks.app.bridge import run_on_background_loop

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable
 from typing import Any, Literal
 from urllib.parse import urlsplit
 
@@ -39,16 +39,15 @@ class Backends:
     """
 
     def __init__(self, dispatch: Dispatch) -> None:
-        self._targets: dict[Role, dict[str, str | type[Component]]] = {}
-        for role, hook in (
-            ("broker", dispatch.register_brokers),
-            ("storage", dispatch.register_storages),
-            ("global_config", dispatch.register_global_configs),
-        ):
-            targets: dict[str, str | type[Component]] = {}
+        hooks: dict[Role, Any] = {
+            "broker": dispatch.register_brokers,
+            "storage": dispatch.register_storages,
+            "global_config": dispatch.register_global_configs,
+        }
+        self._targets: dict[Role, dict[str, str | type[Component]]] = {role: {} for role in hooks}
+        for role, hook in hooks.items():
             if hook is not None:
-                drive(_ask(hook, _register_into(targets)))
-            self._targets[role] = targets  # type: ignore[index]
+                drive(hook(register=_register_into(self._targets[role])))
 
     def serves(self, role: Role, url: str) -> bool:
         """True when something is registered for the URL's scheme."""
@@ -99,11 +98,6 @@ def _register_into(targets: dict[str, str | type[Component]]) -> Callable[[str, 
         targets[name] = target
 
     return register
-
-
-def _ask(hook: Any, register: Any) -> Coroutine[Any, Any, Any]:
-    coroutine: Coroutine[Any, Any, Any] = hook(register=register)
-    return coroutine
 
 
 def _load(target: str | type[Component]) -> Any:

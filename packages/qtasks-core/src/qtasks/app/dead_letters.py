@@ -9,7 +9,6 @@ import attrs
 from qtasks.codec import envelope_of
 from qtasks.errors import MalformedMessageError
 from qtasks.message import Envelope, Record, new_id
-from qtasks.producer import publish
 from qtasks.runtime import Link, Runtime
 from qtasks.types import TaskStatus
 
@@ -55,7 +54,7 @@ async def _replay_batch(runtime: Runtime, link: Link, ids: Sequence[str]) -> lis
     records = await link.storage.get_many(ids)
     wanted = [_envelope(runtime, record) for record in records]
     envelopes = [envelope for envelope in wanted if isinstance(envelope, Envelope)]
-    known = iter(await publish(link, envelopes))
+    known = iter(await link.publish(envelopes))
     answers = [
         Replay(old, next(known)) if isinstance(one, Envelope) else Replay(old, None, one)
         for old, one in zip(ids, wanted, strict=True)

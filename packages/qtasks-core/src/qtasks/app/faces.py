@@ -44,7 +44,7 @@ class Runs(Application):
         """Stop the worker that `run_forever` runs: it finishes what it can in its grace. From any thread."""
         starter = getattr(self, "starter", None)
         if (hook := self.hooks.dispatch.qtasks_stop) is not None:
-            self.runtime.run_blocking(lambda _link: hook(qtasks=self, starter=starter), "stop")
+            self.runtime.run_blocking(lambda _link: hook(qtasks=self, starter=starter), "stop()")
         if starter is not None:
             starter.stop()
 
@@ -79,7 +79,8 @@ class QueueTasks(SyncDeclarations, Runs):
             BackendError: the broker did not take it.
             EncodeError: an argument cannot travel; the message holds its path.
         """
-        return self.runtime.run_blocking(self._add_one(task_name, args, kwargs, priority, timeout), task_name)
+        make = self._add_one(task_name, args, kwargs, priority, timeout)
+        return self.runtime.run_blocking(make, "add_task()", task_name)
 
     def add_tasks(self, calls: Sequence[PreparedCall[Any]]) -> list[Task[Any]]:
         """Add prepared calls in one round trip, all or none.
@@ -91,11 +92,11 @@ class QueueTasks(SyncDeclarations, Runs):
         Returns:
             the handles, in order.
         """
-        return self.runtime.run_blocking(self._add_many(calls), "add_tasks")
+        return self.runtime.run_blocking(self._add_many(calls), "add_tasks()")
 
     def get(self, uuid: UUID | str) -> Task[Any] | None:
         """The task of an id; None when it is unknown or no longer kept."""
-        return self.runtime.run_blocking(lambda link: self.read(link, uuid))
+        return self.runtime.run_blocking(lambda link: self.read(link, uuid), "get()")
 
     def cancel(self, uuid: UUID | str, reason: str = "") -> CancelAnswer:
         """Cancel a task: at once while it waits, by request while it runs.
@@ -103,7 +104,7 @@ class QueueTasks(SyncDeclarations, Runs):
         Returns:
             `cancelled`, `requested`, `finished` or `unknown`.
         """
-        return self.runtime.run_blocking(lambda link: self._cancel(link, uuid, reason))
+        return self.runtime.run_blocking(lambda link: self._cancel(link, uuid, reason), "cancel()")
 
     def ping(self, server: bool = True) -> bool:
         """True when the broker answers.
@@ -111,11 +112,11 @@ class QueueTasks(SyncDeclarations, Runs):
         Raises:
             BackendError: it does not.
         """
-        return self.runtime.run_blocking(self._ping) if server else True
+        return self.runtime.run_blocking(self._ping, "ping()") if server else True
 
     def flush_all(self) -> None:
         """Delete every task of this name, waiting or ended. What runs goes on, and is forgotten when it ends."""
-        self.runtime.run_blocking(self._flush_all, "flush_all")
+        self.runtime.run_blocking(self._flush_all, "flush_all()")
 
     def close(self) -> None:
         """Close the connections of the calling face; the next call opens them again."""

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any
 
 import click
 import msgspec
 
-from qtasks.app.application import Application
 from qtasks.cli.target import Target, target_options
+from qtasks.errors import did_you_mean
 from qtasks.options import CallOptions
-from qtasks.result import Task
-from qtasks.runtime import Call, Link
+from qtasks.runtime import Call
 from qtasks.stats.render import as_json, printable
 from qtasks.types import TaskStatus
 
@@ -38,12 +38,18 @@ def call(target: Target, /, task: str, arguments: Sequence[str], json: bool, **o
         qtasks call add 2 3 --timeout 10s
         qtasks call greet name=Ada times=2
     """  # noqa: D301 - click's mark of a block
+    if not task.strip():
+        raise click.UsageError("TASK is empty; it is the name of a task.")
     app = target.connect()
     args, kwargs = parse(arguments)
     wanted = Call(task, tuple(args), kwargs, CallOptions(**options), app.tasks.find(task))
-    if wanted.definition is None and len(app.tasks):
-        click.echo(f"{task!r} is not registered in {target.app_spec}; it waits for a worker that knows it.", err=True)
-    added = app.runtime.run_blocking(lambda link: _add(app, link, wanted))
+    if wanted.definition is None and (known := app.tasks.names()):
+        note = f"{task!r} is not registered in {target.app_spec}; it waits for a worker that knows it."
+        click.echo(f"{note} {did_you_mean(task, known)}".rstrip(), err=True)
+    [added] = app.runtime.run_blocking(lambda link: app.runtime.producer.send(link, [wanted]))
+    if wanted.options.timeout is not None:
+        with suppress(KeyboardInterrupt):  # who loses patience is told the id, like at the end of the time
+            added.wait_result(wanted.options.timeout)
     ended, succeeded = added.status.terminal, added.status is TaskStatus.SUCCESS
     if json:
         click.echo(as_json({"id": added.id, "status": added.status, "result": added.returning, "error": added.error}))
@@ -53,14 +59,8 @@ def call(target: Target, /, task: str, arguments: Sequence[str], json: bool, **o
         click.echo(added.id)
     if wanted.options.timeout is not None and not succeeded:
         what = f"ended with status {added.status}: {printable(added.error)}" if ended else "has not ended yet"
-        raise click.ClickException(f"Task {added.id} {what}.\nLook at it: qtasks stats inspect task {added.id}")
-
-
-async def _add(app: Application, link: Link, wanted: Call) -> Task[Any]:
-    [task] = await app.runtime.producer.send(link, [wanted])
-    if wanted.options.timeout is not None:
-        await task.wait(link, wanted.options.timeout)
-    return task
+        look = target.command(f"stats inspect task {added.id}")
+        raise click.ClickException(f"Task {added.id} {what}.\nIts state and result: {look}")
 
 
 def parse(words: Sequence[str]) -> tuple[list[Any], dict[str, Any]]:
@@ -81,5 +81,7 @@ def parse(words: Sequence[str]) -> tuple[list[Any], dict[str, Any]]:
 def _value(text: str) -> Any:
     try:
         return msgspec.json.decode(text)
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, RecursionError, UnicodeError) as error:
+        if text.startswith(("[", "{", '"')):
+            raise click.UsageError(f"{text[:60]!r} begins like JSON but is none: {error}.") from error
         return text

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import pkgutil
 import traceback
-from contextlib import suppress
 from typing import Any
 
 import click
@@ -37,7 +36,7 @@ class Commands(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command:
         """Import a command; one that is not there ends the program."""
         if cmd_name == "web":
-            ctx.fail("web is not part of this version. `qtasks stats inspect` shows the same facts.")
+            ctx.fail("web is not part of this version. The command `stats inspect` shows the same facts.")
         known = self._lazy if cmd_name in self._lazy else {**_of_plugins(), **self._lazy}
         if cmd_name not in known:
             ctx.fail(f"No such command {cmd_name!r}. {errors.did_you_mean(cmd_name, known)}".rstrip())
@@ -64,6 +63,7 @@ class Commands(click.Group):
 def _of_plugins() -> dict[str, tuple[str, str]]:
     """The commands that installed plugins bring: name -> dotted path, and a line for the help."""
     from qtasks.hooks import HookRegistry, discover
+    from qtasks.runtime import drive
 
     commands: dict[str, tuple[str, str]] = {}
 
@@ -73,6 +73,5 @@ def _of_plugins() -> dict[str, tuple[str, str]]:
     registry = HookRegistry()
     discover(registry)
     if registry.dispatch.register_commands is not None:
-        with suppress(StopIteration):  # implementations are plain functions, so the coroutine never waits
-            registry.dispatch.register_commands(register=register).send(None)
+        drive(registry.dispatch.register_commands(register=register))
     return commands

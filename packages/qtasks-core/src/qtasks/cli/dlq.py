@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Any, TypeVar
+from collections.abc import Sequence
+from typing import Any
 
 import click
 
@@ -19,9 +19,17 @@ from qtasks.stats.inspect import as_task_id
 from qtasks.stats.render import as_json, table
 from qtasks.types import TaskStatus
 
-F = TypeVar("F", bound=Callable[..., Any])
-
 COLUMNS = "id died task queue group error"
+
+CHOICE = (
+    click.Argument(["ids"], nargs=-1),
+    click.Option(["--all", "every"], is_flag=True, help="All of them."),
+    click.Option(["--task"], help="Those of one task."),
+    click.Option(["--group"], help="Those that died alike: GROUP as `ls` shows it."),
+    click.Option(["-y", "--yes"], is_flag=True, help="Do not ask."),
+    click.Option(["--dry-run"], is_flag=True, help="Show the letters and change nothing."),
+)
+"""Which letters a command changes, and how careful it is."""
 
 
 @click.group()
@@ -33,40 +41,25 @@ def dlq() -> None:
     """
 
 
-def changes(command: F) -> F:
-    """Give a command the arguments that say which letters it changes, and how careful it is."""
-    command = target_options(command)
-    for add in (
-        click.option("--dry-run", is_flag=True, help="Show the letters and change nothing."),
-        click.option("-y", "--yes", is_flag=True, help="Do not ask."),
-        click.option("--group", help="Those that died alike: GROUP as `ls` shows it."),
-        click.option("--task", help="Those of one task."),
-        click.option("--all", "every", is_flag=True, help="All of them."),
-        click.argument("ids", nargs=-1),
-    ):
-        command = add(command)
-    return command
-
-
 @dlq.command()
 @click.option("--group", help="Those that died alike.")
 @click.option("--task", help="Those of one task.")
 @click.option("--json", is_flag=True, help="Print JSON.")
 @target_options
 @click.pass_obj
-def ls(target: Target, /, group: str | None, task: str | None, json: bool) -> None:
+def ls(target: Target, /, json: bool, **which: str | None) -> None:
     """List those that were not replayed, the newest first.
 
     `qtasks stats inspect task ID` shows all of one, `qtasks stats inspect dlq` how many died of what.
     """
     app = target.connect()
-    letters = app.runtime.run_blocking(lambda link: _find(link, task, group))
+    letters = app.runtime.run_blocking(lambda link: _find(link, **which))
     empty = f"No dead letters of {app.name} in {app.broker.url}."
     click.echo(as_json(letters) if json else table(letters, COLUMNS, empty))
 
 
-@dlq.command()
-@changes
+@dlq.command(params=[*CHOICE])
+@target_options
 @click.pass_obj
 def replay(target: Target, /, **choice: Any) -> None:
     """Run dead letters once more.
@@ -80,8 +73,8 @@ def replay(target: Target, /, **choice: Any) -> None:
         raise click.ClickException("Some were not replayed; the table says why.")
 
 
-@dlq.command()
-@changes
+@dlq.command(params=[*CHOICE])
+@target_options
 @click.pass_obj
 def drop(target: Target, /, **choice: Any) -> None:
     """Remove dead letters for good."""
@@ -97,22 +90,15 @@ async def _find(link: Link, task: str | None, group: str | None) -> list[DeadLet
 
 
 def _choose(
-    target: Target,
-    verb: str,
-    ids: Sequence[str],
-    every: bool,
-    task: str | None,
-    group: str | None,
-    yes: bool,
-    dry_run: bool,
+    target: Target, verb: str, ids: Sequence[str], every: bool, yes: bool, dry_run: bool, **which: str | None
 ) -> tuple[Application, list[str]]:
     """The application, and the ids of the letters that a command changes; the user has agreed."""
-    if not (ids or every or task or group):
+    if not (ids or every or any(which.values())):
         raise click.UsageError("Say which: their ids, --task NAME, --group GROUP, or --all.")
     app = target.connect()
-    letters = {letter.id: letter for letter in app.runtime.run_blocking(lambda link: _find(link, task, group))}
+    letters = {letter.id: letter for letter in app.runtime.run_blocking(lambda link: _find(link, **which))}
     if unknown := [each for each in ids if as_task_id(each) not in letters]:
-        raise TaskNotRegisteredError(f"No such dead letter: {', '.join(unknown)}.", "`qtasks dlq ls` lists them.")
+        raise TaskNotRegisteredError(f"No such dead letter: {', '.join(unknown)}.", f"See {target.command('dlq ls')}")
     chosen = [as_task_id(each) or "" for each in ids] or list(letters)
     if dry_run or not yes or not chosen:
         click.echo(table([letters[each] for each in chosen], COLUMNS, "There are none."))

@@ -5,20 +5,17 @@ from __future__ import annotations
 import platform
 import sqlite3
 from collections.abc import Iterator
-from contextlib import closing
-from pathlib import Path
 from typing import Literal
-from urllib.parse import quote
 
 import attrs
 import click
 
 from qtasks._version import __version__
 from qtasks.app.application import Application
-from qtasks.backends.sqlite.location import Location
 from qtasks.cli.commands import UNHEALTHY
 from qtasks.cli.target import Target, target_options
 from qtasks.errors import BackendError, QTasksError
+from qtasks.ports import Advice
 from qtasks.runtime import Link
 from qtasks.stats.render import as_json
 from qtasks.stats.snapshot import Snapshot, look
@@ -71,7 +68,7 @@ def examine(target: Target) -> Iterator[Finding]:
     try:
         app = target.connect()
         yield Finding("ok", "application", f"{app.name} with {len(app.tasks)} tasks")
-        snapshot = app.runtime.run_blocking(lambda link: _probe(app, link))
+        snapshot, advised = app.runtime.run_blocking(lambda link: _probe(app, link))
     except QTasksError as error:
         check = "broker" if isinstance(error, BackendError) else "application"
         yield Finding("problem", check, error.message, error.hint)
@@ -80,52 +77,41 @@ def examine(target: Target) -> Iterator[Finding]:
     yield Finding("ok", "storage", f"{app.storage.url} can be written")
     for plugin in app.plugins:
         if plugin.state == "failed":
-            yield Finding("warning", "plugins", f"{plugin.name}: {plugin.reason}", "qtasks plugins list")
-    if app.storage.url.startswith("sqlite:"):
-        yield from _sqlite(Location.from_url(app.storage.url))
-    yield from _workers(snapshot, target.app_spec or "module:var")
-    yield from _queues(snapshot, target.app_spec or "module:var")
+            yield Finding("warning", "plugins", f"{plugin.name}: {plugin.reason}", target.command("plugins list"))
+    for url, advice in advised:
+        yield Finding(advice.state, url.partition(":")[0], advice.found, advice.mend)
+    run = "qtasks -A module:var run" if target.app_spec is None else target.command("run")
+    yield from _service(snapshot, run)
+    if groups := snapshot.about_dead_letters():
+        found = f"{sum(group.count for group in groups)} were not replayed"
+        yield Finding("warning", "dead letters", found, target.command("stats inspect dlq"))
 
 
-async def _probe(app: Application, link: Link) -> Snapshot:
+async def _probe(app: Application, link: Link) -> tuple[Snapshot, list[tuple[str, Advice]]]:
     for value in (b"1", None):
         _, version = await link.storage.load_value(PROBE)
         await link.storage.save_value(PROBE, value, version, ttl_s=60)
-    return await look(app, link)
+    return await look(app, link), await advise(link)
 
 
-def _sqlite(location: Location) -> Iterator[Finding]:
-    with closing(sqlite3.connect(f"file:{quote(location.path)}?mode=ro", uri=True)) as connection:
-        [journal] = connection.execute("PRAGMA journal_mode").fetchone()
-        [layout] = connection.execute("PRAGMA user_version").fetchone()
-    survives = "a power cut" if location.durability == "full" else "the death of any process, but not a power cut"
-    found = f"layout {layout}, journal {journal}, durability {location.durability}: tasks survive {survives}"
-    if journal == "wal":
-        yield Finding("ok", "sqlite", found)
+async def advise(link: Link) -> list[tuple[str, Advice]]:
+    """What broker and storage say of their servers or files, with the URL of each."""
+    components = [link.storage] if link.shared else [link.broker, link.storage]
+    return [(component.url, advice) for component in components for advice in await component.advise()]
+
+
+def _service(snapshot: Snapshot, run: str) -> Iterator[Finding]:
+    """Who serves: the workers, and the queues that wait for one."""
+    if slots := sum(worker.slots for worker in snapshot.workers):
+        yield Finding("ok", "workers", f"{len(snapshot.workers)} running with {slots} slots")
     else:
-        yield Finding("problem", "sqlite", found, "No other program may change the journal mode, which has to be wal.")
-    if Path(location.path).stat().st_mode & 0o077:
-        yield Finding("warning", "permissions", "Other users can open the file", f"chmod 600 {location.path}")
-
-
-def _workers(snapshot: Snapshot, spec: str) -> Iterator[Finding]:
-    facts = snapshot.about_app()
-    if facts.workers:
-        yield Finding("ok", "workers", f"{facts.workers} running with {facts.slots} slots")
-    else:
-        yield Finding("warning", "workers", "None is running", f"qtasks -A {spec} run")
+        yield Finding("warning", "workers", "None is running", run)
     for worker in snapshot.workers:
         if worker.beat > snapshot.taken + SKEW_S * US_PER_S:
             yield Finding("warning", "clock", f"That of {worker.host} is ahead of ours", "Synchronise both by NTP.")
-
-
-def _queues(snapshot: Snapshot, spec: str) -> Iterator[Finding]:
     for queue in snapshot.about_queues():
         if (waiting := queue.ready + queue.delayed) and not queue.consumers:
             found = f"{queue.name}: {waiting} waiting, and no worker serves it"
-            yield Finding("problem", "queues", found, f"qtasks -A {spec} run -Q {queue.name}")
+            yield Finding("problem", "queues", found, f"{run} -Q {queue.name}")
         elif waiting and queue.paused:
             yield Finding("warning", "queues", f"{queue.name}: {waiting} waiting, and it is paused")
-    if groups := snapshot.about_dead_letters():
-        found = f"{sum(group.count for group in groups)} were not replayed"
-        yield Finding("warning", "dead letters", found, "qtasks stats inspect dlq")

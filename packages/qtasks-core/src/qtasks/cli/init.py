@@ -17,7 +17,10 @@ def init() -> None:
             f"There is {' and '.join(existing)} here already, and nothing is overwritten.\n"
             "Begin in an empty directory: mkdir first-app && cd first-app && qtasks init"
         )
-    for name, text in files.items():
-        Path(name).write_text(text, encoding="utf-8")
+    try:
+        for name, text in files.items():
+            Path(name).write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise click.FileError(error.filename, error.strerror) from error
     _, _, steps = files["README.md"].partition("\n\n")
     click.echo(f"Wrote {' and '.join(files)}. {steps}", nl=False)

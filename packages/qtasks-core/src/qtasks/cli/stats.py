@@ -33,10 +33,8 @@ def inspect(target: Target, aspect: str, names: tuple[str, ...], json: bool, wat
         qtasks -A app:app stats inspect task 0b6e3a52c1d84f7fa7d5c86f3b1f0c11
     """  # noqa: D301 - click's mark of a block
     wanted = [name for name in names if name not in {"json=true", "json=false"}]
-    if aspect == "task" and len(wanted) != 1:
-        raise click.UsageError("`stats inspect task` takes one name or one id.")
-    if wanted and aspect not in {"task", "tasks"}:
-        raise click.UsageError(f"`stats inspect {aspect}` takes no names.")
+    if len(wanted) != (aspect == "task") and aspect != "tasks":
+        raise click.UsageError("`task` takes one name or one id, `tasks` any number of names, the other aspects none.")
     pause_s = None if watch is None else max(0.1, seconds(watch, "--watch"))
     found = SyncStats(target.connect())
     while True:

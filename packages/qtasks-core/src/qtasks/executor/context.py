@@ -106,6 +106,10 @@ class TaskContext:
             self._metadata = Task(self._executor.runtime, self._executor.task_broker, record)
         return self._metadata
 
+    async def _find(self, link: Link, uuid: UUID | str) -> Task[Any] | None:
+        found: Task[Any] | None = await self._executor.runtime.app.read(link, uuid)
+        return found
+
 
 class AsyncContext(TaskContext):
     """The context of an `async def`."""
@@ -116,10 +120,7 @@ class AsyncContext(TaskContext):
 
     async def get_task(self, uuid: UUID | str) -> Task[Any] | None:
         """The handle of another task; None when it is unknown."""
-        found: Task[Any] | None = await self._executor.runtime.run_async(
-            lambda link: self._executor.runtime.app.read(link, uuid)
-        )
-        return found
+        return await self._executor.runtime.run_async(lambda link: self._find(link, uuid))
 
     async def sleep(self, seconds: float) -> None:
         """Wait; other tasks go on."""
@@ -137,10 +138,7 @@ class SyncContext(TaskContext):
 
     def get_task(self, uuid: UUID | str) -> Task[Any] | None:
         """The handle of another task; None when it is unknown."""
-        found: Task[Any] | None = self._executor.runtime.run_blocking(
-            lambda link: self._executor.runtime.app.read(link, uuid)
-        )
-        return found
+        return self._executor.runtime.run_blocking(lambda link: self._find(link, uuid))
 
     def sleep(self, seconds: float) -> None:
         """Wait; the slot is busy meanwhile."""
@@ -153,7 +151,10 @@ class BoundTask:
     Every option of the task is an attribute: `self.retry`, `self.priority`, `self.tags`...
     """
 
-    ctx: TaskContext
+    def __init__(self, task: SyncTask[Any, Any] | AsyncTask[Any, Any], ctx: TaskContext) -> None:
+        self._task = task
+        self.ctx: Any = ctx
+        self.add_task: Any = task.add_task
 
     def __getattr__(self, name: str) -> Any:
         task: RegisteredTask[Any, Any] = self.__dict__["_task"]
@@ -173,21 +174,11 @@ class BoundSyncTask(BoundTask):
 
     ctx: SyncContext
 
-    def __init__(self, task: SyncTask[Any, Any], ctx: TaskContext) -> None:
-        self._task = task
-        self.ctx = ctx  # type: ignore[assignment]
-        self.add_task = task.add_task
-
 
 class BoundAsyncTask(BoundTask):
     """Of an `async def`."""
 
     ctx: AsyncContext
-
-    def __init__(self, task: AsyncTask[Any, Any], ctx: TaskContext) -> None:
-        self._task = task
-        self.ctx = ctx  # type: ignore[assignment]
-        self.add_task = task.add_task
 
 
 def bind(executor: TaskExecutor) -> BoundTask:

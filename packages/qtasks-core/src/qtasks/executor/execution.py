@@ -9,9 +9,11 @@ import os
 import time
 import traceback
 from collections.abc import Awaitable, Callable
+from itertools import dropwhile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
+import attrs
 from msgspec import convert
 from msgspec.structs import asdict, replace
 
@@ -47,8 +49,12 @@ class RunsTasks(Protocol):
     name: str
     runtime: Runtime
 
-    def emit(self, item: StreamItem) -> None:
-        """Publish a value of a generator with the next flush. Callable from slot threads."""
+    def emit(self, item: StreamItem) -> Awaitable[None] | None:
+        """Publish a value of a generator with the next flush. Callable from slot threads.
+
+        Returns:
+            what to wait for before the next value, on the event loop, when many are not written yet.
+        """
 
     async def call_in_thread(self, function: Callable[..., Any], *args: Any, **kw: Any) -> Any:
         """Call something that blocks in a thread."""
@@ -70,6 +76,7 @@ class Interrupt(enum.Enum):
     """The lease is lost: whatever comes out is dropped."""
 
 
+@attrs.define(eq=False)
 class Run:
     """One delivery in the hands of a worker, from its taking to its outcome.
 
@@ -82,44 +89,35 @@ class Run:
         started: microseconds UTC when it started; 0 while it waits for a slot.
         deadline: `time.monotonic` when it has reached its `max_time`; None without one.
         leader: the slot's asyncio task, set by the slot while the event loop leads the run.
+        strike: raises an exception in the thread that runs its function; None while none does.
         interrupted: why it was interrupted, if it was.
         reason: the words of whoever asked to cancel it.
+        offset: how many values it has published.
     """
 
-    __slots__ = (
-        "deadline",
-        "delivery",
-        "interrupted",
-        "leader",
-        "message",
-        "offset",
-        "plan",
-        "reason",
-        "started",
-        "taken",
-        "worker",
-    )
-
-    def __init__(self, delivery: Delivery, message: TaskMessage, plan: Plan, worker: RunsTasks) -> None:
-        self.delivery = delivery
-        self.message = message
-        self.plan = plan
-        self.worker = worker
-        self.taken = time.monotonic()
-        self.started = 0
-        self.deadline: float | None = None
-        self.leader: asyncio.Task[Any] | None = None
-        self.interrupted: Interrupt | None = None
-        self.reason = ""
-        self.offset = 0
+    delivery: Delivery
+    message: TaskMessage
+    plan: Plan
+    worker: RunsTasks
+    taken: float = attrs.field(init=False, factory=time.monotonic)
+    started: int = attrs.field(init=False, default=0)
+    deadline: float | None = attrs.field(init=False, default=None)
+    leader: asyncio.Task[Any] | None = attrs.field(init=False, default=None)
+    strike: Callable[[type[BaseException]], None] | None = attrs.field(init=False, default=None)
+    interrupted: Interrupt | None = attrs.field(init=False, default=None)
+    reason: str = attrs.field(init=False, default="")
+    offset: int = attrs.field(init=False, default=0)
 
     @property
     def left_s(self) -> float | None:
         """How much of its `max_time` is left, seconds; None without one."""
         return None if self.deadline is None else max(0.0, self.deadline - time.monotonic())
 
-    def emit(self, value: Any) -> None:
+    def emit(self, value: Any) -> Awaitable[None] | None:
         """Publish a handled value of a generator.
+
+        Returns:
+            what to wait for before the next one, when many are not written yet.
 
         Raises:
             EncodeError: the value cannot travel.
@@ -127,20 +125,20 @@ class Run:
         encoded = encode_value(
             value, f"yielded value {self.offset}", limit=self.worker.runtime.config.max_payload_bytes
         )
-        self.worker.emit(StreamItem(self.delivery, self.offset, encoded))
         self.offset += 1
+        return self.worker.emit(StreamItem(self.delivery, self.offset - 1, encoded))
 
-    def interrupt(self, why: Interrupt) -> bool:
-        """Cancel the run where it awaits. Call it on the worker's loop.
-
-        Returns:
-            False when nothing can be interrupted: it has not started, has ended, or runs in a thread.
-        """
-        if self.leader is None or self.interrupted is not None:
-            return False
-        self.interrupted = why
-        self.leader.cancel()
-        return True
+    def interrupt(self, why: Interrupt) -> None:
+        """Cancel the run where it awaits, once; in a thread only on request. Call it on the worker's loop."""
+        if self.interrupted is not None:
+            return
+        if self.leader is not None:
+            self.interrupted = why
+            self.leader.cancel()
+        elif why is Interrupt.CANCEL:
+            self.interrupted = why
+            if (strike := self.strike) is not None:
+                strike(asyncio.CancelledError)
 
 
 async def execute(run: Run) -> Outcome | None:
@@ -188,30 +186,16 @@ async def _attempt(run: Run) -> Outcome:
 
 
 def _success(run: Run, result: Any) -> Outcome:
-    truncated = False
+    encoded, truncated = None, False
     try:
-        encoded = (
-            None
-            if result is None
-            else encode_value(result, "result", limit=run.worker.runtime.config.max_payload_bytes)
-        )
+        if result is not None:
+            encoded = encode_value(result, "result", limit=run.worker.runtime.config.max_payload_bytes)
     except LimitError:
         if not run.plan.definition.generates:
             raise
-        encoded, truncated = None, True
-    return Outcome(
-        run.delivery,
-        TaskStatus.SUCCESS,
-        encoded,
-        None,
-        run.started,
-        run.worker.runtime.clock.wall_us(),
-        0,
-        run.plan.keep_s or (WAITED_FOR_S if run.message.reply_to else 0),
-        run.message.reply_to,
-        truncated,
-        run.worker.name,
-    )
+        truncated = True
+    keep_s = run.plan.keep_s or (WAITED_FOR_S if run.message.reply_to else 0)
+    return ended(run, TaskStatus.SUCCESS, None, keep_s, encoded, truncated)
 
 
 async def _interrupted(run: Run) -> Outcome | None:
@@ -285,19 +269,20 @@ def checked(hook: str, answer: object, delivery: Delivery) -> Outcome:
     return convert(asdict(outcome), Outcome, from_attributes=True)
 
 
-def ended(run: Run, status: TaskStatus, error: ErrorInfo | None) -> Outcome:
-    """The outcome of a run that did not succeed."""
-    now = run.worker.runtime.clock.wall_us()
+def ended(
+    run: Run,
+    status: TaskStatus,
+    error: ErrorInfo | None,
+    keep_s: float | None = None,
+    result: bytes | None = None,
+    truncated: bool = False,
+) -> Outcome:
+    """The outcome of a run that came to its end; `keep_s` None is as long as a failure is kept."""
+    runtime, message = run.worker.runtime, run.message
+    now = runtime.clock.wall_us()
+    keep_s = runtime.config.failure_ttl if keep_s is None else keep_s
     return Outcome(
-        run.delivery,
-        status,
-        None,
-        error,
-        run.started,
-        now,
-        keep_s=run.worker.runtime.config.failure_ttl,
-        reply_to=run.message.reply_to,
-        worker=run.worker.name,
+        run.delivery, status, result, error, run.started, now, 0, keep_s, message.reply_to, truncated, run.worker.name
     )
 
 
@@ -326,13 +311,8 @@ async def _before_execute(run: Run, executor: TaskExecutor) -> None:
 
 
 def describe(error: BaseException) -> ErrorInfo:
-    """An exception as it travels: text only, our own frames left out."""
-    tb = error.__traceback__
-    first = tb
-    while first is not None and first.tb_frame.f_code.co_filename.startswith(_OURS):
-        first = first.tb_next
-    lines = traceback.format_exception(type(error), error, first or tb)
-    text = "".join(lines).encode(errors="backslashreplace")
+    """An exception as it travels: text only."""
+    text = "".join(_told(error).format()).encode(errors="backslashreplace")
     if len(text) > TRACEBACK_BYTES:
         text = b"...\n" + text[4 - TRACEBACK_BYTES :]
     causes: list[str] = []
@@ -341,6 +321,19 @@ def describe(error: BaseException) -> ErrorInfo:
         causes.append(describe_short(cause))
         cause = cause.__cause__
     return ErrorInfo(type(error).__name__, _text(error), text.decode(errors="ignore"), causes)
+
+
+def _told(error: BaseException) -> traceback.TracebackException:
+    """A traceback with its causes; the frames of ours that led there are left out, if any others are there."""
+    told = cause = traceback.TracebackException.from_exception(error, compact=True)
+    chain = [told]
+    while next_cause := cause.__cause__ or cause.__context__:
+        chain.append(cause := next_cause)
+    theirs = [list(dropwhile(lambda frame: frame.filename.startswith(_OURS), each.stack)) for each in chain]
+    if any(theirs):
+        for each, frames in zip(chain, theirs, strict=True):
+            each.stack[:] = frames
+    return told
 
 
 def describe_short(error: BaseException) -> str:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from qtasks.errors import ArgumentsError
 from qtasks.executor.context import BoundTask, TaskContext, bind
 from qtasks.executor.generators import run_generator
-from qtasks.executor.limits import call_limited
+from qtasks.executor.limits import call_interruptible
 
 if TYPE_CHECKING:
     from qtasks.executor.execution import Run
@@ -195,10 +195,8 @@ class TaskExecutor:
         return bind(self)
 
     async def call_blocking(self, function: Callable[..., Any], *args: Any, **kw: Any) -> Any:
-        """Call something that blocks, outside the event loop and within the task's time limit."""
-        if (left_s := self.run.left_s) is None:
-            return await self.call_off_loop(function, *args, **kw)
-        return await self.call_off_loop(call_limited, left_s, function, *args, **kw)
+        """Call something that blocks, outside the event loop, until the task's time is up or it is cancelled."""
+        return await self.call_off_loop(call_interruptible, self.run, function, *args, **kw)
 
     async def call_off_loop(self, function: Callable[..., Any], *args: Any, **kw: Any) -> Any:
         """Call something that blocks, outside the event loop and for as long as it takes."""

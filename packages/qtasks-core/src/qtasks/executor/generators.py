@@ -39,7 +39,8 @@ async def run_generator(executor: TaskExecutor, generator: Any) -> Any:
             answer = await _handle(executor, value)
             handled = value if executor.task_func.options.generate_handler is None else answer
             values.append(handled)
-            executor.run.emit(handled)
+            if (written := executor.run.emit(handled)) is not None:
+                await executor.wait_for(written)
     finally:
         if asynchronous:
             await generator.aclose()

@@ -1,51 +1,66 @@
-"""The time limit of blocking code: an exception raised in the thread that runs it.
+"""Ending blocking code before its time: an exception raised in the thread that runs it.
 
 `PyThreadState_SetAsyncExc` raises at the thread's next bytecode. A lock per call keeps it from landing
-after the function has returned. A blocking C call ends first: it keeps its slot until then.
+after the function has returned. A blocking C call ends first: it keeps its slot until then. As with the
+cancellation of a coroutine, `except Exception` does not hold it up, and who swallows it is over time all the same.
 """
 
 from __future__ import annotations
 
+import asyncio
 import ctypes
 import threading
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from qtasks.errors import TimeLimitExceeded
-
-
-class ThreadTimeLimitExceeded(TimeLimitExceeded):
-    """What is raised in the thread: made by the interpreter, without arguments."""
-
-    def __init__(self) -> None:
-        super().__init__("")
+if TYPE_CHECKING:
+    from qtasks.executor.execution import Run
 
 
-def call_limited(limit_s: float, function: Callable[..., Any], *args: Any, **kw: Any) -> Any:
-    """Call a function that blocks, for at most so many seconds.
+class ThreadTimeLimitExceeded(BaseException):
+    """What is raised in the thread; `TimeLimitExceeded` is told in its place."""
+
+
+def call_interruptible(run: Run, function: Callable[..., Any], *args: Any, **kw: Any) -> Any:
+    """Call a function that blocks, until it returns, its run has no time left, or `run.strike` is called.
 
     Raises:
-        ThreadTimeLimitExceeded: in the function, when the time is up.
+        ThreadTimeLimitExceeded: in the function, when the time is up; here, when it returned in spite of it.
+        CancelledError: in the function, when somebody cancels the run; here, when that was before the call.
     """
     thread = threading.get_ident()
     lock = threading.Lock()
+    struck: type[BaseException] | None = None
     ended = False
 
-    def strike() -> None:
+    def strike(exception: type[BaseException]) -> None:
+        nonlocal struck
         with lock:
-            if not ended:
-                _raise_in(thread, ThreadTimeLimitExceeded)
+            if not ended and struck is None:
+                struck = exception
+                _raise_in(thread, exception)
 
-    timer = threading.Timer(limit_s, strike)
-    timer.daemon = True
-    timer.start()
+    timer = None
+    if (left_s := run.left_s) is not None:
+        timer = threading.Timer(left_s, strike, [ThreadTimeLimitExceeded])
+        timer.daemon = True
+        timer.start()
+    run.strike = strike
     try:
-        return function(*args, **kw)
+        if run.interrupted is not None:  # asked after that: whoever interrupts writes it first, and then looks here
+            raise asyncio.CancelledError
+        result = function(*args, **kw)
     finally:
         with lock:
             ended = True
-            _raise_in(thread, None)  # takes back what was struck but has not landed yet
-        timer.cancel()
+            if struck is not None:
+                _raise_in(thread, None)  # takes back what has not landed yet
+        run.strike = None
+        if timer is not None:
+            timer.cancel()
+    if struck is ThreadTimeLimitExceeded:
+        raise struck
+    return result
 
 
 def _raise_in(thread: int, exception: type[BaseException] | None) -> None:

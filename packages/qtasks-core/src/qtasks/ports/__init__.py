@@ -6,12 +6,13 @@ How each method is done by which backend: `docs/explanation/decisions/0001-ports
 """
 
 from qtasks.ports.broker import Broker
-from qtasks.ports.component import BackendContext, Capabilities, Component
+from qtasks.ports.component import Advice, BackendContext, Capabilities, Component
 from qtasks.ports.facts import CancelAnswer, QueueFacts, TaskCounts, WorkerFacts
 from qtasks.ports.global_config import GlobalConfig
 from qtasks.ports.storage import Storage
 
 __all__ = [
+    "Advice",
     "BackendContext",
     "Broker",
     "CancelAnswer",

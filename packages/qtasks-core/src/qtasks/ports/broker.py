@@ -104,7 +104,7 @@ class Broker(Component):
         """
 
     @abstractmethod
-    async def release(self, owner: str, *, death: str | None = None) -> int:
+    async def release(self, owner: str, *, death: str | None = None) -> list[str]:
         """End an incarnation: whatever it owns goes back to its queue at once, and its report is forgotten.
 
         Args:
@@ -114,8 +114,8 @@ class Broker(Component):
                 it `dead`, with the notes.
 
         Returns:
-            how many tasks went back or became dead. Where the lease is a connection, the server has put
-            them back by itself when the process died: the answer is 0 then, and the death is not counted.
+            the ids of the tasks that went back or ended. Where the lease is a connection, the server has put
+            them back by itself when the process died: there are none then, and the death is not counted.
         """
 
     @abstractmethod
@@ -142,8 +142,20 @@ class Broker(Component):
         """
 
     @abstractmethod
-    async def cancel_requests(self, owner: str) -> dict[str, str]:
-        """The tasks of an owner that somebody asked to cancel: id -> reason."""
+    async def cancel_requests(self, owner: str, known: Collection[str] = (), wait_s: float = 0.0) -> dict[str, str]:
+        """The tasks of an owner that somebody asked to cancel: id -> reason.
+
+        The call may be cancelled at any time.
+
+        Args:
+            owner: whose.
+            known: the ids of those of which the owner was told before: they are left out.
+            wait_s: when there is no other, wait for up to this many seconds for one; pushed, where the
+                backend can push. 0: answer at once.
+
+        Returns:
+            the requests; empty when time is up. An owner whose lease is lost has none, and waits as long.
+        """
 
     @abstractmethod
     async def set_paused(self, queue: str, paused: bool) -> None:

@@ -51,6 +51,22 @@ class Capabilities:
     inspect: bool = True
 
 
+@attrs.frozen
+class Advice:
+    """What a component says of the state of its server or file.
+
+    Args:
+        state: `ok`; `warning` for what may lose or expose data and may be meant so; `problem` for what keeps tasks
+            from being run.
+        found: how it is, one line.
+        mend: the line that mends it; empty when nothing is to be mended.
+    """
+
+    state: Literal["ok", "warning", "problem"]
+    found: str
+    mend: str = ""
+
+
 class Component(ABC):
     """A part of an application that reaches a server or a file.
 
@@ -92,3 +108,10 @@ class Component(ABC):
     @abstractmethod
     async def close(self) -> None:
         """Free what `open` took. Never raises for what is already gone."""
+
+    async def advise(self) -> list[Advice]:
+        """What people should know of the server or file: for `qtasks doctor`, and what is not ok for the banner too.
+
+        Nothing by default.
+        """
+        return []

@@ -97,6 +97,7 @@ class TaskCounts:
         successes: tasks that ended in success.
         failures: tasks that ended otherwise.
         retries: attempts that will be repeated.
+        crashes: counted deaths of workers that had the task in hand.
         wait_us: log2 histogram of the time from due to start, microseconds.
         run_us: log2 histogram of the time from start to end, microseconds.
         last_error: "Type: text" of the last error; empty when there was none.
@@ -106,6 +107,7 @@ class TaskCounts:
     successes: int = 0
     failures: int = 0
     retries: int = 0
+    crashes: int = 0
     wait_us: list[int] = attrs.Factory(lambda: [0] * BUCKETS)
     run_us: list[int] = attrs.Factory(lambda: [0] * BUCKETS)
     last_error: str = ""
@@ -116,6 +118,7 @@ class TaskCounts:
         self.successes += other.successes
         self.failures += other.failures
         self.retries += other.retries
+        self.crashes += other.crashes
         self.wait_us = [a + b for a, b in zip(self.wait_us, other.wait_us, strict=True)]
         self.run_us = [a + b for a, b in zip(self.run_us, other.run_us, strict=True)]
         self.last_error = other.last_error or self.last_error

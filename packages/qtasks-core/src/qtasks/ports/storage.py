@@ -94,11 +94,12 @@ class Storage(Component):
         """Note that `child` replays `parent`: the one write that a terminal record allows."""
 
     @abstractmethod
-    async def report(self, facts: WorkerFacts, counts: Mapping[str, TaskCounts]) -> None:
+    async def report(self, facts: WorkerFacts | None, counts: Mapping[str, TaskCounts]) -> None:
         """Store what a worker says of itself and add its counters; once per beat.
 
         Args:
-            facts: replaces the worker's last report; forgotten after four silent beats.
+            facts: replaces the worker's last report; forgotten after four silent beats. None when
+                somebody else has counted, say the deaths of workers.
             counts: by task name; added to what is stored. The one call that is not safe to repeat.
         """
 

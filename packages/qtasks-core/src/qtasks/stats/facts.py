@@ -76,6 +76,7 @@ class TaskStats:
         successes: tasks that ended in success.
         failures: tasks that ended otherwise.
         retries: attempts that were or will be repeated.
+        crashes: counted deaths of workers that had one in hand.
         success_rate: successes among the ended tasks, 0 to 1; None while there are none.
         wait_p50_s: from due to start; None without a run, like the next five.
         wait_p95_s: likewise.
@@ -95,6 +96,7 @@ class TaskStats:
     successes: int
     failures: int
     retries: int
+    crashes: int
     success_rate: float | None
     wait_p50_s: float | None = None
     wait_p95_s: float | None = None

@@ -57,7 +57,7 @@ class InspectStats:
         Raises:
             TaskNotRegisteredError: a name is neither registered here nor did it ever run.
         """
-        counted = "name runs success_rate failures retries"
+        counted = "name runs success_rate failures retries crashes"
         timed = "wait_p50_s wait_p95_s wait_p99_s run_p50_s run_p95_s run_p99_s"
         empty = "No task is registered here, and none ever ran."
         return _list(self.snapshot.about_tasks(*names), f"{counted} {timed} last_error", empty, json)

@@ -52,13 +52,8 @@ def table(facts: Sequence[Any], columns: str, empty: str) -> str:
     lines = [[_label(name).upper() for name in names], *rows]
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
     flush = [{"-"} != set(column) and all(map(_NUMBER.fullmatch, column)) for column in zip(*rows, strict=True)]
-    return "\n".join(
-        "  ".join(
-            text.rjust(width) if right else text.ljust(width)
-            for text, width, right in zip(line, widths, flush, strict=True)
-        ).rstrip()
-        for line in lines
-    )
+    form = "  ".join(f"{{:{'>' if right else '<'}{width}}}" for width, right in zip(widths, flush, strict=True))
+    return "\n".join(form.format(*line).rstrip() for line in lines)
 
 
 def pairs(facts: Any, without: Sequence[str] = ()) -> str:

@@ -24,6 +24,9 @@ from qtasks.types import US_PER_S, TaskStatus
 DEAD_LETTERS = 1000
 """How many dead letters, the newest, are looked at."""
 
+COUNTED = ("runs", "successes", "failures", "retries", "crashes", "last_error")
+"""What is told of a task name as the workers count it."""
+
 
 @attrs.frozen(eq=False)
 class Snapshot:
@@ -87,9 +90,7 @@ class Snapshot:
         known = sorted({*self.app.tasks.names(), *self.counts})
         for name in names:
             if name not in known:
-                some = (
-                    f"Known are {', '.join(known[:10])}." if known else "No task is registered here, and none ever ran."
-                )
+                some = f"Known are: {', '.join(known[:10]) or 'none'}."
                 raise TaskNotRegisteredError(f"No task is known as {name!r}.", did_you_mean(name, known) or some)
         return [self._task(name) for name in names or known]
 
@@ -100,14 +101,10 @@ class Snapshot:
         return TaskStats(
             name=name,
             **_declared(definition) if definition is not None else {},
-            runs=counts.runs,
-            successes=counts.successes,
-            failures=counts.failures,
-            retries=counts.retries,
+            **{fact: getattr(counts, fact) for fact in COUNTED},
             success_rate=counts.successes / ended if ended else None,
             **_percentiles("wait", counts.wait_us),
             **_percentiles("run", counts.run_us),
-            last_error=counts.last_error,
         )
 
     def about_task(self, task_id: str) -> TaskTimeline:

@@ -13,6 +13,7 @@ import time
 import attrs
 
 from qtasks.runtime import Runtime
+from qtasks.supervisor.losses import tell
 from qtasks.worker.lease import BEATS_PER_LEASE, Cell
 
 log = logging.getLogger("qtasks.supervisor")
@@ -100,15 +101,18 @@ class Leases(threading.Thread):
 
     def _hand_back(self, end: _End) -> None:
         try:
-            count = self._runtime.run_blocking(
+            ids = self._runtime.run_blocking(
                 lambda link: link.broker.release(end.owner, death=end.death), fires_hooks=False
             )
         except Exception as error:  # noqa: BLE001 - as above
             log.warning("The tasks of a dead worker could not be handed back yet: %s", error)
             self._late.append(end)
             return
-        if count:
-            log.info("Handed back %d tasks of a dead worker.", count)
+        try:
+            if ids:
+                self._runtime.run_blocking(lambda link: tell(link, ids, end.death), fires_hooks=False)
+        except Exception as error:  # noqa: BLE001 - as above; the tasks are back all the same
+            log.warning("Handed back %d from a dead worker. Which, cannot be told: %s", len(ids), error)
 
     def _hand_back_late(self) -> None:
         late, self._late = self._late, []

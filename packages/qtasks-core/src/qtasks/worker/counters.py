@@ -28,7 +28,7 @@ class Counters:
 
     def count(self, run: Run, outcome: Outcome) -> None:
         """Count one written outcome of a run."""
-        if outcome.status is TaskStatus.NEW:  # handed back: it does not count as a run
+        if not outcome.started:  # handed back, or cancelled before it could start: that was no run
             return
         counts = self._by_task.get(run.message.task)
         if counts is None:

@@ -11,6 +11,7 @@ import logging
 import threading
 import time
 from collections import deque
+from collections.abc import Awaitable
 from typing import TYPE_CHECKING, Any
 
 from msgspec.structs import replace
@@ -30,6 +31,9 @@ RECENT_S = 0.02
 BATCH = 1000
 """How many outcomes one flush carries at most."""
 
+MAX_ITEMS = 256
+"""How many stream values may wait to be written before their generators wait, too."""
+
 log = logging.getLogger("qtasks.worker")
 
 
@@ -42,6 +46,7 @@ class Flusher:
         self._items: list[StreamItem] = []
         self._flushing: list[tuple[Run | None, Outcome]] = []
         self._wake = asyncio.Event()
+        self._taken = asyncio.Event()
         self._lock = asyncio.Lock()
         self._rung = False
         self._recent: deque[tuple[float, int]] = deque()
@@ -58,10 +63,20 @@ class Flusher:
         self._outcomes.append((run, outcome))
         self._ring()
 
-    def emit(self, item: StreamItem) -> None:
-        """Take a stream value. Callable from slot threads."""
+    def emit(self, item: StreamItem) -> Awaitable[None] | None:
+        """Take a stream value. Callable from slot threads.
+
+        Returns:
+            what to wait for on the loop before the next one, when too many are not written yet.
+        """
         self._items.append(item)
         self._ring()
+        return None if len(self._items) < MAX_ITEMS else self._items_taken()
+
+    async def _items_taken(self) -> None:
+        while len(self._items) >= MAX_ITEMS:
+            self._taken.clear()
+            await self._taken.wait()
 
     def _ring(self) -> None:
         if threading.get_ident() == self._loop_thread:
@@ -99,6 +114,7 @@ class Flusher:
                 del self._outcomes[: len(self._flushing)]
                 items = self._items[:]
                 del self._items[: len(items)]
+                self._taken.set()
                 try:
                     await self._write(items)
                 except BaseException:  # who drains tries once more: nothing is lost with a cancelled flush
@@ -194,13 +210,11 @@ class Flusher:
         hooks, link = self._worker.runtime.hooks.dispatch, self._worker.link
         definition, message = (None, None) if run is None else (run.plan.definition, run.message)
         delivery = outcome.delivery
-        for name, hook, component in (
-            ("storage_update", hooks.storage_update, {"storage": link.storage}),
-            ("broker_update", hooks.broker_update, {"broker": link.broker}),
-        ):
+        for hook, component in ((hooks.storage_update, "storage"), (hooks.broker_update, "broker")):
             if hook is not None:
                 fields = {field: getattr(outcome, field) for field in ("status", "result", "error", "due", "keep_s")}
-                outcome = checked(name, replace(outcome, **await hook(**component, kw=fields)), delivery)
+                fields = await hook(kw=fields, **{component: getattr(link, component)})
+                outcome = checked(f"{component}_update", replace(outcome, **fields), delivery)
         if hooks.worker_remove_finished_task is not None:
             values: dict[str, Any] = await hooks.worker_remove_finished_task(
                 worker=self._worker, broker=link.broker, task_func=definition, task_broker=message, model=outcome

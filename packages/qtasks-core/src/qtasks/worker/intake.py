@@ -65,6 +65,8 @@ class Intake:
         self._suspect: Run | None = None
         self._wary = False
         self._mean_bytes = 256.0
+        self._owner = ""
+        self._left_over: set[Run] = set()
 
     async def run(self) -> None:
         """Take until the worker stops; with `burst`, until nothing is left."""
@@ -118,14 +120,24 @@ class Intake:
         """How many deliveries to take now; 0 while the queue before the slots is well filled."""
         worker = self._worker
         busy = len(worker.in_hand) - worker.flusher.pending
-        if self._suspect is not None or not worker.lease.held():
+        slots = worker.concurrency - self._held_by_old_runs()
+        if self._suspect is not None or slots <= 0 or not worker.lease.held():
             return 0
         if self._wary:
             return 0 if busy else 1
         extra = min(worker.flusher.recent(), MAX_EXTRA, int(MAX_EXTRA_BYTES / self._mean_bytes))
-        capacity = worker.concurrency + extra
+        capacity = slots + extra
         room = capacity - busy
         return room if room * 2 >= capacity or not worker.waiting else 0
+
+    def _held_by_old_runs(self) -> int:
+        """How many slots are held by runs of a lost lease, which go on although they are not in hand any more."""
+        worker = self._worker
+        if self._owner != worker.lease.owner:
+            self._owner, self._left_over = worker.lease.owner, worker.coroutines.running | worker.threads.running
+        elif self._left_over:
+            self._left_over &= worker.coroutines.running | worker.threads.running
+        return len(self._left_over)
 
     async def _give_back(self, owner: str, deliveries: list[Delivery]) -> None:
         outcomes = [Outcome(delivery, TaskStatus.NEW, worker=self._worker.name) for delivery in deliveries]
@@ -170,6 +182,9 @@ class Intake:
         self._look_at_plugins()
         self._wary = False
         self._fresh.extend(deliveries)
+        recovered = [delivery for delivery in deliveries if delivery.recovered]
+        if recovered and not self._worker.link.shared:
+            await self._drop_ended(recovered)
         while self._fresh:
             delivery = self._fresh[0]
             run = await self._accept(delivery)
@@ -186,6 +201,21 @@ class Intake:
         await asyncio.sleep(0)  # the slots go first,
         if self._worker.flusher.pending:  # and what they have finished already goes out before the next take
             await self._worker.flusher.flush()
+
+    async def _drop_ended(self, recovered: list[Delivery]) -> None:
+        """Only acknowledge what has its outcome in the storage: who wrote it was lost before the broker heard of it."""
+        records, backoff = None, Backoff()
+        while records is None:
+            try:
+                records = await self._worker.link.storage.get_many([delivery.id for delivery in recovered])
+            except BackendError as error:  # none of them may run before the storage has answered
+                backoff.note(log, "Outcomes of recovered tasks could not be read", error)
+                await backoff.sleep()
+        for delivery, record in zip(recovered, records, strict=True):
+            if record is not None and record.status.terminal:
+                self._fresh.remove(delivery)
+                outcome = Outcome(delivery, record.status, record.result, record.error, worker=self._worker.name)
+                self._worker.flusher.add(None, outcome)  # the storage keeps the first
 
     def _look_at_plugins(self) -> None:
         """Plugins come and go while a worker runs; how tasks are run depends on which hooks are asynchronous."""
@@ -277,10 +307,8 @@ class Intake:
         if hooks.broker_add_worker is not None:
             fields.update(await hooks.broker_add_worker(broker=broker, worker=worker, **fields))
         if hooks.storage_add_process is not None:
-            values = await hooks.storage_add_process(
-                storage=storage, task_data=dict(fields), priority=fields["priority"]
-            )
-            fields.update(values["task_data"])
+            data = {"task_data": dict(fields), "priority": fields["priority"]}
+            fields.update((await hooks.storage_add_process(storage=storage, **data))["task_data"])
         if hooks.worker_add is not None:
             fields.update(await hooks.worker_add(worker=worker, **fields))
         if fields["uuid"] != UUID(message.id):

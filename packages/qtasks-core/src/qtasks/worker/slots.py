@@ -15,6 +15,9 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
+from concurrent.futures import Future
+from functools import partial
+from typing import Any
 
 from qtasks.executor.execution import Interrupt, Run, describe, ended, execute
 from qtasks.message import Outcome
@@ -188,6 +191,50 @@ class ThreadSlots:
         """End the threads that rest; one that is in a blocking call ends with the process."""
         for _ in self._threads:
             self._bell.put(False)
+
+
+class CallThreads:
+    """Threads for the blocking calls of what runs on the event loop, as many as there are calls at a time.
+
+    Unlike those of `concurrent.futures` they are not waited for when the interpreter ends.
+    """
+
+    def __init__(self) -> None:
+        self._calls: queue.SimpleQueue[tuple[Future[Any], Callable[[], Any]] | None] = queue.SimpleQueue()
+        self._resting = threading.Semaphore(0)
+        self._count = 0
+
+    async def call(self, function: Callable[[], Any]) -> Any:
+        """Call something in a thread, and await what it returns or raises."""
+        future: Future[Any] = Future()
+        future.set_running_or_notify_cancel()  # from now on it cannot be called off
+        self._calls.put((future, function))
+        if not self._resting.acquire(blocking=False):
+            threading.Thread(target=self._serve, name=f"qtasks-call-{self._count}", daemon=True).start()
+            self._count += 1
+        return await asyncio.wrap_future(future)
+
+    def _serve(self) -> None:
+        while self._serve_one():
+            pass
+
+    def _serve_one(self) -> bool:
+        """A function of its own, so that a thread that rests holds on to nothing of its last call."""
+        call = self._calls.get()
+        if call is not None:
+            future, function = call
+            try:
+                settle = partial(future.set_result, function())
+            except BaseException as error:  # noqa: BLE001 - it is raised where the call is awaited
+                settle = partial(future.set_exception, error)
+            self._resting.release()  # before the answer, which the next call may follow at once
+            settle()
+        return call is not None
+
+    def close(self) -> None:
+        """End the threads that rest, and each other one when its call has ended."""
+        for _ in range(self._count):
+            self._calls.put(None)
 
 
 def _drive(run: Run) -> Outcome | None:

@@ -12,14 +12,13 @@ import socket
 import sys
 import time
 from collections.abc import Awaitable, Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Any
 
 from qtasks.errors import BackendError, ConfigError, LeaseLostError
-from qtasks.executor.execution import Interrupt, Run
+from qtasks.executor.execution import Interrupt, Run, ended
 from qtasks.executor.limits import ThreadTimeLimitExceeded
-from qtasks.message import Delivery, Outcome, StreamItem
+from qtasks.message import Delivery, ErrorInfo, Outcome, StreamItem
 from qtasks.options import check_name
 from qtasks.runtime import Link, Runtime
 from qtasks.types import TaskStatus
@@ -27,8 +26,9 @@ from qtasks.worker.backoff import Backoff
 from qtasks.worker.counters import Counters, facts, rss_bytes
 from qtasks.worker.flush import Flusher
 from qtasks.worker.intake import Intake
-from qtasks.worker.lease import Announce, Lease, Retiring
-from qtasks.worker.slots import CoroutineSlots, ThreadSlots
+from qtasks.worker.lease import BEATS_PER_LEASE, Announce, Lease, Retiring
+from qtasks.worker.requests import Requests
+from qtasks.worker.slots import CallThreads, CoroutineSlots, ThreadSlots
 
 TICK_S = 0.5
 """How often the worker looks at its lease and its loop."""
@@ -103,7 +103,7 @@ class Worker:
         self._announce = announce or (lambda _owner, _number: None)
         self._retiring = retiring or (lambda: None)
         self._max_memory_bytes = max_memory_bytes
-        self._threads: ThreadPoolExecutor | None = None
+        self._calls = CallThreads()
         self._fencing = asyncio.Lock()
         self._stop = asyncio.Event()
         self._stop_by = math.inf
@@ -133,16 +133,14 @@ class Worker:
         if self.owns(delivery):
             del self.in_hand[delivery.receipt]
 
-    def emit(self, item: StreamItem) -> None:
+    def emit(self, item: StreamItem) -> Awaitable[None] | None:
         """Publish a value of a generator with the next flush."""
-        self.flusher.emit(item)
+        return self.flusher.emit(item)
 
     async def call_in_thread(self, function: Callable[..., Any], *args: Any, **kw: Any) -> Any:
         """Call something that blocks in a thread."""
-        if self._threads is None:
-            self._threads = ThreadPoolExecutor(self.concurrency, "qtasks-call")
         context = contextvars.copy_context()  # with the executor, which log records ask for
-        return await self._loop.run_in_executor(self._threads, partial(context.run, function, *args, **kw))
+        return await self._calls.call(partial(context.run, function, *args, **kw))
 
     def wait_on_loop(self, answer: Awaitable[Any], limit_s: float | None) -> Any:
         """From a slot thread: have the loop await something, and wait for it.
@@ -219,6 +217,7 @@ class Worker:
         """
         self._loop = asyncio.get_running_loop()
         self.flusher = Flusher(self)
+        self.requests = Requests(self)
         self.coroutines = CoroutineSlots(self.concurrency, self._may_start, self._done)
         self.threads = ThreadSlots(self.concurrency, self._may_start, self._done)
         hooks = self.runtime.hooks.dispatch
@@ -228,6 +227,8 @@ class Worker:
             await hooks.worker_start(worker=self)
         if hooks.broker_listen_start is not None:
             await hooks.broker_listen_start(broker=self.link.broker, worker=self)
+        queues = ", ".join(self.queues)
+        log.info("Worker %s is ready: pid %d, queues %s, %d slots.", self.name, os.getpid(), queues, self.concurrency)
         self._intake = Intake(self)
         intake = self._loop.create_task(self._intake.run(), name="qtasks-intake")
         parts = [
@@ -235,6 +236,8 @@ class Worker:
             self._loop.create_task(self._tick(), name="qtasks-tick"),
             self._loop.create_task(self._pulse(), name="qtasks-pulse"),
         ]
+        if self.link.broker.capabilities.cancel:
+            parts.append(self._loop.create_task(self.requests.run(), name="qtasks-requests"))
         stopped = self._loop.create_task(self._stop.wait())
         try:
             done, _ = await asyncio.wait([intake, stopped, *parts], return_when=asyncio.FIRST_COMPLETED)
@@ -253,7 +256,12 @@ class Worker:
             await self._leave()
 
     def _may_start(self, run: Run) -> bool:
-        return self.lease.held() and self.owns(run.delivery)
+        if not self.lease.held() or not self.owns(run.delivery):
+            return False
+        reason = self.requests.reasons.get(run.delivery.id)
+        if reason is not None:
+            self._done(run, ended(run, TaskStatus.CANCEL, ErrorInfo("TaskCancelError", reason)))
+        return reason is None
 
     def _done(self, run: Run, outcome: Outcome | None) -> None:
         if outcome is None:
@@ -325,8 +333,7 @@ class Worker:
             await self.link.broker.release(self.lease.owner)
         except BackendError as error:
             log.warning("The tasks in hand could not be handed back; their lease ends by itself: %s", error)
-        if self._threads is not None:
-            self._threads.shutdown(wait=False, cancel_futures=True)
+        self._calls.close()
         if hooks.worker_stop is not None:
             await hooks.worker_stop(worker=self)
 
@@ -355,20 +362,12 @@ class Worker:
                     self.retire(f"it uses {size >> 20} MiB of memory")
                 now = time.monotonic()
                 if now >= next_beat or (self.counters.unreported and not self.in_hand):
-                    next_beat = now + self.lease.lease_s / 3
-                    await self._cancel_requested()
+                    next_beat = now + self.lease.lease_s / BEATS_PER_LEASE
                     await self._tell_of_housekeeping()
                     await self._report()
                 backoff.reset()
             except BackendError as error:
                 backoff.note(log, "The broker does not answer", error)
-
-    async def _cancel_requested(self) -> None:
-        requests = await self.link.broker.cancel_requests(self.lease.owner)
-        for run in list(self.coroutines.running) if requests else ():
-            if run.message.id in requests:
-                run.reason = requests[run.message.id]
-                run.interrupt(Interrupt.CANCEL)
 
     async def _tell_of_housekeeping(self) -> None:
         """Whoever renews the lease has the broker clean up by the way, and what a worker says of itself is renewed."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 
 from qtasks.backends.memory import machine
-from qtasks.backends.memory.state import State
 from qtasks.backends.memory.store import MemoryComponent, method
 from qtasks.message import Delivery
 from qtasks.ports import Broker
@@ -20,7 +19,6 @@ class MemoryBroker(MemoryComponent, Broker):
     release = method(machine.release)
     beat = method(machine.beat)
     cancel = method(machine.cancel)
-    cancel_requests = method(machine.cancel_requests)
     set_paused = method(machine.set_paused)
     inspect = method(machine.inspect)
     purge = method(machine.purge)
@@ -29,8 +27,9 @@ class MemoryBroker(MemoryComponent, Broker):
         self, owner: str, queues: Sequence[str], limit: int, wait_s: float, in_hand: Collection[Delivery] | None = None
     ) -> list[Delivery]:
         """Hand over what is due, or wait for it while the lease holds."""
+        wait_s = wait_s if limit else 0
+        return await self._until(lambda state: machine.take(state, owner, queues, limit, in_hand) or None, wait_s) or []
 
-        def answer(state: State) -> list[Delivery] | None:
-            return machine.take(state, owner, queues, limit, in_hand) or None
-
-        return await self._until(answer, wait_s if limit else 0) or []
+    async def cancel_requests(self, owner: str, known: Collection[str] = (), wait_s: float = 0.0) -> dict[str, str]:
+        """Tell what an owner was asked to cancel, or wait for it."""
+        return await self._until(lambda state: machine.cancel_requests(state, owner, known) or None, wait_s) or {}

@@ -90,10 +90,10 @@ def finish(state: State, owner: str, outcomes: Sequence[Outcome], items: Sequenc
     return _write(state, outcomes, items, find)
 
 
-def release(state: State, owner: str, *, death: str | None = None) -> int:
+def release(state: State, owner: str, *, death: str | None = None) -> list[str]:
     """End an incarnation; a death is counted for everything in its hands."""
     state.workers.pop(owner, None)
-    return _take_away(state, owner, death, recovered=death is not None) if _holder(state, owner) else 0
+    return _take_away(state, owner, death, recovered=death is not None) if _holder(state, owner) else []
 
 
 def beat(state: State, owners: Collection[str]) -> set[str]:
@@ -121,15 +121,16 @@ def cancel(state: State, task_id: str, reason: str) -> CancelAnswer:
         return CancelAnswer.FINISHED
     task.record = replace(task.record, cancel_reason=reason)
     if task.owner is not None:
+        state.news = True
         return CancelAnswer.REQUESTED
     _end(state, task, TaskStatus.CANCEL)
     return CancelAnswer.CANCELLED
 
 
-def cancel_requests(state: State, owner: str) -> dict[str, str]:
-    """What an owner was asked to cancel."""
+def cancel_requests(state: State, owner: str, known: Collection[str]) -> dict[str, str]:
+    """What an owner was asked to cancel and does not know yet."""
     holder = _holder(state, owner)
-    records = [task.record for task in holder.tasks.values()] if holder else []
+    records = [task.record for task_id, task in holder.tasks.items() if task_id not in known] if holder else []
     return {record.id: record.cancel_reason for record in records if record.cancel_reason is not None}
 
 
@@ -240,14 +241,14 @@ def _holder(state: State, owner: str) -> Owner | None:
     return found
 
 
-def _take_away(state: State, owner: str, death: str | None, *, recovered: bool) -> int:
+def _take_away(state: State, owner: str, death: str | None, *, recovered: bool) -> list[str]:
     """End an incarnation and put back what it has."""
     tasks = list(state.owners.pop(owner).tasks.values())
     for task in tasks:
         if death is None or not _count_death(state, task, death):
             _put_back(state, task, recovered=recovered)
     state.news = True
-    return len(tasks)
+    return [task.record.id for task in tasks]
 
 
 def _count_death(state: State, task: Task, death: str) -> bool:

@@ -65,10 +65,11 @@ def link(state: State, parent: str, child: str) -> None:
         task.record = replace(task.record, child=child)
 
 
-def report(state: State, facts: WorkerFacts, counts: Mapping[str, TaskCounts]) -> None:
+def report(state: State, facts: WorkerFacts | None, counts: Mapping[str, TaskCounts]) -> None:
     """Keep what a worker says and add its counters."""
     workers(state)
-    state.workers[facts.owner] = facts
+    if facts is not None:
+        state.workers[facts.owner] = facts
     for name, more in counts.items():
         state.counts.setdefault(name, TaskCounts()).add(more)
 

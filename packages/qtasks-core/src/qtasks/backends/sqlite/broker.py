@@ -7,7 +7,7 @@ from collections.abc import Collection, Sequence
 
 from qtasks.backends.sqlite import lease
 from qtasks.backends.sqlite.database import SqliteComponent, method
-from qtasks.backends.sqlite.moves import OPEN_TASK, Moves, OpenTask, notify, queue_key
+from qtasks.backends.sqlite.moves import OPEN_TASK, Moves, OpenTask, cancel_key, notify, queue_key
 from qtasks.backends.sqlite.queue import STEP, expire, finish, publish, take
 from qtasks.backends.sqlite.session import Session
 from qtasks.message import Delivery
@@ -17,6 +17,7 @@ from qtasks.types import US_PER_S
 SWEEPS_PER_BEAT = 100
 """What is over is removed in so many short transactions at most, so that nobody waits long for one of them."""
 
+_FIND = "SELECT state, (SELECT owner FROM incarnation WHERE id = task.owner) FROM task WHERE id = ? AND space = ?"
 _INSPECT = """
 SELECT name, paused, finished, removed,
     (SELECT count(*) FROM task WHERE queue = q.id AND state = 'ready'),
@@ -39,8 +40,7 @@ _SWEEP = "DELETE FROM task WHERE seq IN (SELECT seq FROM task WHERE keep_until <
 def cancel(session: Session, task_id: str, reason: str) -> CancelAnswer:
     """Cancel what waits; note the wish for what runs."""
     key = task_id, session.space
-    row = session.execute("SELECT state FROM task WHERE id = ? AND space = ?", key).fetchone()
-    state = row[0] if row else None
+    state, owner = session.execute(_FIND, key).fetchone() or (None, None)
     if state in {"ready", "delayed", "stored"}:
         moves = Moves(session)
         task = OpenTask._make(session.execute(OPEN_TASK + "WHERE id = ? AND space = ?", key).fetchone())
@@ -49,8 +49,9 @@ def cancel(session: Session, task_id: str, reason: str) -> CancelAnswer:
         return CancelAnswer.CANCELLED
     if state == "process":
         session.execute("UPDATE task SET cancel_reason = ? WHERE id = ? AND space = ?", (reason, *key))
+        notify(session, [cancel_key(owner)])
         return CancelAnswer.REQUESTED
-    return CancelAnswer.FINISHED if row else CancelAnswer.UNKNOWN
+    return CancelAnswer.FINISHED if state else CancelAnswer.UNKNOWN
 
 
 def set_paused(session: Session, queue: str, paused: bool) -> None:
@@ -104,7 +105,6 @@ class SqliteBroker(SqliteComponent, Broker):
     finish = method(finish)
     release = method(lease.release)
     cancel = method(cancel)
-    cancel_requests = method(lease.cancel_requests, Session.read)
     set_paused = method(set_paused)
     inspect = method(inspect, Session.read)
 
@@ -126,6 +126,11 @@ class SqliteBroker(SqliteComponent, Broker):
                 return deliveries
             await self._bell.heard(owner, min(idle_s, left_s))
             in_hand = None
+
+    async def cancel_requests(self, owner: str, known: Collection[str] = (), wait_s: float = 0.0) -> dict[str, str]:
+        """Tell what an owner was asked to cancel, or wait until somebody rings."""
+        key = cancel_key(owner)
+        return await self._until(key, lambda here: lease.cancel_requests(here, owner, known) or None, wait_s) or {}
 
     async def beat(self, owners: Collection[str]) -> set[str]:
         """Renew leases, then remove what is over."""

@@ -21,12 +21,13 @@ from weakref import WeakValueDictionary, finalize
 
 import attrs
 
+from qtasks.backends.sqlite.advice import look
 from qtasks.backends.sqlite.doorbell import POLL_S, Doorbell
 from qtasks.backends.sqlite.errors import is_busy, translate
 from qtasks.backends.sqlite.location import Location
 from qtasks.backends.sqlite.moves import listen
 from qtasks.backends.sqlite.session import Session
-from qtasks.ports import BackendContext, Component
+from qtasks.ports import Advice, BackendContext, Component
 from qtasks.types import SYSTEM_CLOCK
 
 P = ParamSpec("P")
@@ -133,6 +134,10 @@ class SqliteComponent(Component):
         self._is_open = False
         if self.database.users == 0:
             self.database.close()
+
+    async def advise(self) -> list[Advice]:
+        """What the file survives, and who may read it."""
+        return await self._call(Session.read, look, self.database.location)
 
     @property
     def _kind(self) -> type[Doorbell]:

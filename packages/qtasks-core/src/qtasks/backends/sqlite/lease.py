@@ -24,6 +24,9 @@ INSERT INTO incarnation (owner, name, lease, until) VALUES (?, ?, ?, ?)
 ON CONFLICT (owner) DO UPDATE SET lease = excluded.lease, until = excluded.until"""
 _FIND = "SELECT id, name FROM incarnation WHERE owner = ? AND until - ? BETWEEN 1 AND lease"
 _RENEW = "UPDATE incarnation SET until = ? + lease WHERE owner = ? AND until - ? BETWEEN 1 AND lease"
+_ASKED = """
+SELECT id, cancel_reason FROM task WHERE cancel_reason IS NOT NULL AND owner = (
+    SELECT id FROM incarnation WHERE owner = ? AND until - ? BETWEEN 1 AND lease)"""
 _LOST = "SELECT owner FROM incarnation WHERE until - ? NOT BETWEEN 1 AND lease"
 _COUNT_DEATH = (
     "UPDATE task SET crashes = min(crashes, 1 << 60) + 1, history = history || ? WHERE seq = ? RETURNING crashes"
@@ -43,13 +46,13 @@ def join(session: Session, owner: str, name: str, lease_s: float) -> None:
     session.execute(_JOIN, (owner, name, lease, session.monotonic_us() + lease))
 
 
-def release(session: Session, owner: str, *, death: str | None = None) -> int:
+def release(session: Session, owner: str, *, death: str | None = None) -> list[str]:
     """End an incarnation; a death is counted for everything in its hands."""
     forget_worker(session, owner)
     if find_lease(session, owner):
         return _take_away(session, owner, death, lost=death is not None)
     _reap(session)
-    return 0
+    return []
 
 
 def beat(session: Session, owners: Collection[str]) -> set[str]:
@@ -60,11 +63,10 @@ def beat(session: Session, owners: Collection[str]) -> set[str]:
     return confirmed
 
 
-def cancel_requests(session: Session, owner: str) -> dict[str, str]:
-    """What an owner was asked to cancel."""
-    lease = find_lease(session, owner)
-    asked = "SELECT id, cancel_reason FROM task WHERE owner = ? AND cancel_reason IS NOT NULL"
-    return dict(session.execute(asked, lease[:1])) if lease else {}
+def cancel_requests(session: Session, owner: str, known: Collection[str]) -> dict[str, str]:
+    """What an owner was asked to cancel and does not know yet."""
+    requests = session.execute(_ASKED, (owner, session.monotonic_us()))
+    return {task_id: reason for task_id, reason in requests if task_id not in known}
 
 
 def _reap(session: Session) -> None:
@@ -72,7 +74,7 @@ def _reap(session: Session) -> None:
         _take_away(session, owner, None, lost=True)
 
 
-def _take_away(session: Session, owner: str, death: str | None, *, lost: bool) -> int:
+def _take_away(session: Session, owner: str, death: str | None, *, lost: bool) -> list[str]:
     """End an incarnation: its tasks wait again, or are dead when they have cost too many workers."""
     moves = Moves(session)
     held = "WHERE owner = (SELECT id FROM incarnation WHERE owner = ?)"
@@ -86,7 +88,7 @@ def _take_away(session: Session, owner: str, death: str | None, *, lost: bool) -
     session.execute("DELETE FROM incarnation WHERE owner = ?", (owner,))
     session.execute("DELETE FROM listener WHERE name = ?", (owner,))
     moves.write()
-    return len(tasks)
+    return [task.id for task in tasks]
 
 
 def _count_death(session: Session, task: OpenTask, death: str) -> int:

@@ -43,7 +43,9 @@ _RESTART = "DELETE FROM stream WHERE task = ? AND (attempt, token) < (?, ?)"
 _STREAM = """
 INSERT OR REPLACE INTO stream (task, place, attempt, token, value) SELECT ?, ?, ?, ?, ?
 WHERE NOT EXISTS (SELECT 1 FROM stream WHERE task = ? AND place = 0 AND (attempt, token) > (?, ?))"""
-_LISTEN = "INSERT INTO listener (key, address, name, until) VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING"
+_LISTEN = """
+INSERT INTO listener (key, address, name, until) VALUES (?, ?, ?, ?)
+ON CONFLICT DO UPDATE SET until = excluded.until WHERE until < ?"""
 _NOTIFY = """
 DELETE FROM listener WHERE rowid IN (SELECT rowid FROM listener WHERE key = ? LIMIT ?) RETURNING address, name"""
 
@@ -184,10 +186,16 @@ def queue_key(queue: int) -> str:
     return f"queue:{queue}"
 
 
+def cancel_key(owner: str | None) -> str:
+    """What an owner listens for to be told whom to cancel."""
+    return f"cancel:{owner}"
+
+
 def listen(session: Session, keys: Iterable[str], address: str, name: str, timeout_s: float) -> None:
     """Have a name rung at an address, once, when there is news of one of the keys."""
-    until = session.wall_us() + round(timeout_s * US_PER_S)
-    session.executemany(_LISTEN, [(key, address, name, until) for key in keys])
+    now, timeout = session.wall_us(), round(timeout_s * US_PER_S)
+    # Who is listed already for at least half of that is not listed again: who has nothing to write writes nothing.
+    session.executemany(_LISTEN, [(key, address, name, now + timeout, now + timeout // 2) for key in keys])
 
 
 def notify(session: Session, keys: Iterable[str], limit: int = -1) -> None:

@@ -17,6 +17,7 @@ from typing import Any, TypeVar
 from qtasks.backends.sqlite.doorbell import ring
 from qtasks.backends.sqlite.location import Location
 from qtasks.backends.sqlite.schema import connect
+from qtasks.crashpoint import crashpoint
 from qtasks.ports import BackendContext
 
 T = TypeVar("T")
@@ -87,7 +88,9 @@ class Session:
             # IMMEDIATE: a transaction that begins by reading cannot become a writer once another one wrote.
             self.execute("BEGIN IMMEDIATE")
             answer = work(self, *args, **kwargs)
+            crashpoint("sqlite", work.__name__, "written")
             self.execute("COMMIT")
+            crashpoint("sqlite", work.__name__, "committed")
         except BaseException:
             self.bells.clear()
             self._queues.clear()  # their rows may be gone with the transaction

@@ -53,9 +53,10 @@ def find_values(session: Session, prefix: str) -> dict[str, bytes]:
     return {key: value for key, value in load(session, "value").items() if key.startswith(prefix)}
 
 
-def report(session: Session, facts: WorkerFacts, counts: Mapping[str, TaskCounts]) -> None:
+def report(session: Session, facts: WorkerFacts | None, counts: Mapping[str, TaskCounts]) -> None:
     """Store what a worker says, and add its counters."""
-    store(session, "worker", facts.owner, encode_fields(facts), facts.beat + WORKER_SILENCE_S * US_PER_S)
+    if facts is not None:
+        store(session, "worker", facts.owner, encode_fields(facts), facts.beat + WORKER_SILENCE_S * US_PER_S)
     for task, more in counts.items():
         row = session.execute(_LOAD, (session.space, "counts", task, 0)).fetchone()
         total: TaskCounts = restore(row[0], TaskCounts) if row else TaskCounts()

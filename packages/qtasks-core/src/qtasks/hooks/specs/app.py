@@ -40,7 +40,8 @@ class QTasksHooks:
     ) -> NewTask | None:
         """First of all when a task is added, before its message exists; once for each task of a bulk.
 
-        The message is made of what is returned. `extra` holds fields to be kept beside the arguments.
+        The message is made of what is returned. `extra` becomes the `headers` of the message: JSON values that travel
+        beside the arguments and are there in the worker.
         """
 
     @notify
@@ -51,14 +52,14 @@ class QTasksHooks:
 
     @replace("task")
     def qtasks_get(self, qtasks: Any, broker: Broker, task: Any) -> Any:
-        """When `app.get()` has read a task, after `broker_get`; `task` is None when there is none.
+        """When a task has been read by its id, last of all; `task` is None when there is none.
 
         The caller is given what is returned.
         """
 
     @notify
     def qtasks_stop(self, qtasks: Any, starter: Any) -> None:
-        """When `app.stop()` is called, before anything is stopped."""
+        """When `app.stop()` is called, before anything is stopped; `starter` is that of `run_forever`, or None."""
 
     @notify
     def qtasks_ping(self, qtasks: Any, global_config: GlobalConfig) -> None:
@@ -86,7 +87,7 @@ class StatsHooks:
 
     @notify
     def stats_inspect(self, stats: Any) -> None:
-        """When the statistics of the application are asked for, before they are read."""
+        """When `SyncStats` or `AsyncStats` is asked to `inspect()`, before anything is read."""
 
 
 class RegistrationHooks:

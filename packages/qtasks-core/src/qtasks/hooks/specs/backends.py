@@ -54,36 +54,36 @@ class BrokerHooks:
 
     @replace("model")
     def broker_add_before(self, broker: Broker, storage: Storage, model: Any) -> Any:
-        """When a task is added and its message is made, before anything is written.
+        """When a task is added and its message is made, before anything is written; `model` is the `TaskMessage`.
 
         What is returned is published.
         """
 
     @notify
     def broker_add_after(self, broker: Broker, storage: Storage, model: Any) -> None:
-        """When a task is added and the broker has accepted its message."""
+        """When a task is added and the broker has accepted its message; `model` is the `TaskMessage`."""
 
     @replace("task")
     def broker_get(self, broker: Broker, task: Any) -> Any:
-        """When a task's record has been read, before `qtasks_get`; `task` is None when there is none.
+        """When a task has been read by its id, after `storage_get`; `task` is None when there is none.
 
         The caller is given what is returned.
         """
 
     @replace("kw")
     def broker_update(self, broker: Broker, kw: Mapping[str, Any]) -> Mapping[str, Any] | None:
-        """Once for each outcome, before it is flushed and after `storage_update`; `kw` holds the fields to be written.
+        """Once for each outcome, before it is flushed and after `storage_update`, with the same `kw`.
 
-        What is returned is written.
+        The fields that are returned are written, those that are left out stay as they were.
         """
 
     @notify
     def broker_start(self, broker: Broker, worker: Any) -> None:
-        """When the broker has been opened; `worker` is None in a process that only adds tasks."""
+        """When a worker process has opened broker, storage and global config, after `starter_start`."""
 
     @notify
     def broker_stop(self, broker: Broker) -> None:
-        """When the broker is about to be closed."""
+        """When a worker process is about to close the broker, after the worker has stopped."""
 
     @notify
     def broker_listen_start(self, broker: Broker, worker: Any) -> None:
@@ -112,7 +112,7 @@ class BrokerHooks:
 
     @replace("model")
     def broker_remove_finished_task(self, broker: Broker, storage: Storage, model: Any) -> Any:
-        """Once for each outcome, last of all before it is flushed.
+        """Once for each outcome, last of all before it is flushed; `model` is the `Outcome`.
 
         What is returned is flushed.
         """
@@ -127,41 +127,43 @@ class StorageHooks:
 
     @replace(StoredTask)
     def storage_add(self, storage: Storage, uuid: UUID, task_status: Any) -> StoredTask | None:
-        """When a task is added, right before its record and its queue entry are written.
+        """When a task is added, right before its record and its queue entry are written; `task_status` is `new`.
 
-        What is returned is written.
+        The task gets the `uuid` that is returned; a returned `task_status` has no effect.
         """
 
     @replace("result")
     def storage_get(self, storage: Storage, result: Any) -> Any:
-        """When one record has been read; `result` is None when there is none.
+        """When a task has been read by its id, first of all; `result` is the `Task`, None when there is none.
 
-        The caller is given what is returned.
+        That is by `app.get()`, by `ctx.get_task()`, and for `stats inspect task ID`. The caller is given what is
+        returned.
         """
 
     @replace("results")
     def storage_get_all(self, storage: Storage, results: Sequence[Any]) -> Sequence[Any] | None:
-        """When several records have been read.
+        """When dead letters have been read for the statistics; `results` holds a `Record` of each.
 
         The caller is given what is returned.
         """
 
     @replace("kw")
     def storage_update(self, storage: Storage, kw: Mapping[str, Any]) -> Mapping[str, Any] | None:
-        """Once for each outcome, first of all before it is flushed; `kw` holds the fields to be written.
+        """Once for each outcome, first of all before it is flushed.
 
-        What is returned is written.
+        `kw` holds those fields of the `Outcome` that may be changed: `status`, `result` (encoded JSON), `error`, `due`
+        and `keep_s`. The fields that are returned are written, those that are left out stay as they were.
         """
 
     @notify
     def storage_remove_finished_task(self, storage: Storage, task_broker: Any, model: Any) -> None:
-        """Once for each outcome, after it was flushed."""
+        """Once for each outcome, after it was flushed; `model` is the `Outcome`."""
 
     @replace(ProcessedTask)
     def storage_add_process(
         self, storage: Storage, task_data: Mapping[str, Any], priority: int
     ) -> ProcessedTask | None:
-        """When a worker has taken a task, after `broker_add_worker`.
+        """When a worker has taken a task, after `broker_add_worker`; `task_data` has its other keywords as keys.
 
         Returns change the copy of this run only: a new priority has no effect, a new uuid is a PluginError.
         """
@@ -185,7 +187,7 @@ class StorageHooks:
 
     @notify
     def storage_delete_finished_tasks(self, storage: Storage) -> None:
-        """When records whose time is over are about to be deleted."""
+        """With each beat of a worker: when records whose time is over are about to be deleted."""
 
     @notify
     def storage_flush_all(self, storage: Storage) -> None:
@@ -193,11 +195,11 @@ class StorageHooks:
 
     @notify
     def storage_start(self, storage: Storage) -> None:
-        """When the storage has been opened."""
+        """When a worker process has opened the storage, after `broker_start`."""
 
     @notify
     def storage_stop(self, storage: Storage) -> None:
-        """When the storage is about to be closed."""
+        """When a worker process is about to close the storage, before `broker_stop`."""
 
 
 class GlobalConfigHooks:
@@ -233,12 +235,12 @@ class GlobalConfigHooks:
 
     @notify
     def global_config_start(self, global_config: GlobalConfig) -> None:
-        """When the global config has been opened."""
+        """When a worker process has opened the global config, after `storage_start`."""
 
     @notify
     def global_config_stop(self, global_config: GlobalConfig) -> None:
-        """When the global config is about to be closed."""
+        """When a worker process is about to close the global config, before `storage_stop`."""
 
     @notify
     def global_config_set_status(self, global_config: GlobalConfig) -> None:
-        """When a worker renews its status."""
+        """With each beat of a worker: when it is about to report what it runs."""

@@ -83,19 +83,20 @@ class WorkerHooks:
     def worker_run_task_before(self, worker: Any, task_func: Any, task_broker: Any) -> TaskToRun | None:
         """When a slot has picked a task up.
 
-        What is returned is run.
+        What is returned is run; a blocking function may take the place of a blocking one only, and an asynchronous one
+        that of an asynchronous one.
         """
 
     @replace("model")
     def worker_execute_before(self, worker: Any, task_broker: Any, task_func: Any, model: Any) -> Any:
-        """Right before the executor is started, after `worker_run_task_before`.
+        """Right before the executor is started, after `worker_run_task_before`; `model` is the `Delivery`.
 
-        Returns change the copy of this run only.
+        What is returned is `task_executor.delivery`, and changes the copy of this run only.
         """
 
     @notify
     def worker_execute_after(self, worker: Any, task_func: Any, task_broker: Any, model: Any) -> None:
-        """Once for each outcome, after it was flushed and after `storage_remove_finished_task`."""
+        """Once for each outcome, last of all, after `storage_remove_finished_task`; `model` is the `Outcome`."""
 
     @replace("model", added=("model", "e"))
     def worker_task_error_retry(
@@ -103,16 +104,18 @@ class WorkerHooks:
     ) -> Any:
         """When an attempt has failed with the exception `e`, before its outcome is queued for the flush.
 
-        What is returned is the outcome: the built-in retries answer with one that waits for its next attempt.
+        `model` is the `Outcome`, of status `error`. What is returned is the outcome: the built-in retries answer with
+        one of status `retry` that is due when the next attempt is to begin. Not called for what ends as `cancel` or
+        `dead`.
         """
 
     @replace(FinishedTask)
     def worker_remove_finished_task(
         self, worker: Any, broker: Broker, task_func: Any, task_broker: Any, model: Any
     ) -> FinishedTask | None:
-        """Once for each outcome, before it is flushed and after `broker_update`.
+        """Once for each outcome, before it is flushed and after `broker_update`; `model` is the `Outcome`.
 
-        What is returned is flushed.
+        The `model` that is returned is flushed; a returned `task_broker` has no effect.
         """
 
 
@@ -172,7 +175,7 @@ class TaskExecutorHooks:
     def task_executor_run_task_trigger_error(
         self, task_executor: Any, task_func: Any, task_broker: Any, e: Exception
     ) -> Rescue | None:
-        """When the function has raised `e`.
+        """When the function, a middleware or `task_executor_around` has raised `e`.
 
         `{"result": value}` ends the attempt with that result, None included; without an answer the error stands.
         """
