@@ -28,9 +28,10 @@ KEEPALIVE_S: Final = {"TCP_KEEPIDLE": 15, "TCP_KEEPINTVL": 5, "TCP_KEEPCNT": 3}
 """TCP keepalive: after so many idle seconds, every so many seconds, given up after so many probes. It keeps firewalls
 from forgetting idle connections; some forget after 60 s. redis-py: 30, 5, 3."""
 
-HEALTH_CHECK_S: Final = 1.0
-"""A connection that was not used for so long answers a PING before it is used, so that a peer which is gone, with or
-without a word, costs a reconnection and not an error. A busy one never pays for it. redis-py: off."""
+HEALTH_CHECK_S: Final = 15.0
+"""A connection that was not used for so long answers a PING before it is used, so that a peer which is gone without a
+word costs a reconnection and not an error (one that has closed the connection is noticed without). Longer than the
+2 s after which an idle worker looks again, so that it never pays for it. redis-py: off."""
 
 PUSH_CHECK_S: Final = 4.0
 """The connection for pushed messages is silent for hours where all is well: after so long it is asked, and after as

@@ -18,7 +18,7 @@
 -- s streams, u unique key, x expiry. A task without any of these has no entry.
 
 local P = KEYS[1] .. ':'
-local SOON_US = 1000000
+local SOON_US = 2000000 -- an idle owner looks again after as long; what is due sooner wakes one
 local NO_CHILD = string.rep('-', 32)
 
 -- What time it is, in microseconds: of the day, and of the clock that leases are measured by.
