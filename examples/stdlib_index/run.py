@@ -3,6 +3,8 @@
 `python examples/stdlib_index/run.py` starts the installed command `qtasks` in a fresh directory and has its workers
 find and describe every source file. Every figure is compared with one that is computed here, without any queue; then
 `qtasks stats` shows what has run. The exit code is 0 only when all figures are equal and the workers ended well.
+
+The tasks are in a database of that directory, or where `--url redis://localhost:6379/0` says.
 """
 
 import argparse
@@ -36,15 +38,19 @@ class DemonstrationError(Exception):
 
 
 @contextlib.contextmanager
-def fresh_project() -> Iterator[IO[str]]:
-    """Go to a new project that holds `app.py`, and make the log of its workers; it is shown when something fails."""
+def fresh_project(url: str | None) -> Iterator[IO[str]]:
+    """Go to a new project that holds `app.py`, and make the log of its workers; it is shown when something fails.
+
+    Args:
+        url: where its tasks wait; None for a database of its own.
+    """
     with (
         tempfile.TemporaryDirectory(prefix="stdlib_index_") as directory,
         contextlib.chdir(directory),
         Path("workers.log").open("w+", encoding="utf-8") as log,
     ):
-        Path("pyproject.toml").touch()  # what makes a directory a project: the database is made here,
-        os.environ.pop("QTASKS_URL", None)  # wherever others are
+        Path("pyproject.toml").touch()  # what makes a directory a project: its database is made here
+        os.environ["QTASKS_URL"] = url or "sqlite://"
         shutil.copy(HERE / "app.py", directory)
         try:
             yield log
@@ -113,6 +119,7 @@ async def demonstrate(limit: int | None, log: IO[str]) -> None:
     """Run everything once; needs to be in a fresh project."""
     import client  # now, because an application without a URL belongs to the directory where it is made
 
+    before = counted_runs()  # a server may remember earlier demonstrations
     async with workers(log) as process:
         sizes = await while_running(process, client.find_sources(sysconfig.get_path("stdlib"), show_progress))
         wanted = dict(list(sizes.items())[:limit])
@@ -124,7 +131,7 @@ async def demonstrate(limit: int | None, log: IO[str]) -> None:
         await stop(process)
     inspect("tasks")
     inspect("queues")
-    figures = check(sizes, outcomes) + check_counts(tasks)
+    figures = check(sizes, outcomes) + check_counts(before, tasks)
     print(f"\nall {figures:,} figures checked")
 
 
@@ -164,12 +171,17 @@ def check(sizes: dict[str, int], outcomes: dict[str, Any]) -> int:
     return figures
 
 
-def check_counts(tasks: Sequence[Any]) -> int:
+def check_counts(before: Counter[str], tasks: Sequence[Any]) -> int:
     """Compare what the command says about runs with what was added, and tell how many figures these were."""
-    told = subprocess.run([*QTASKS, "stats", "inspect", "tasks", "--json"], check=True, capture_output=True)
-    counted = Counter({each["name"]: each["runs"] for each in json.loads(told.stdout)})
+    counted = counted_runs() - before
     expect("the counted runs", counted, Counter(["survey", *(task.task_name for task in tasks)]))
     return len(counted)
+
+
+def counted_runs() -> Counter[str]:
+    """How often each task has run, by what the command says."""
+    told = subprocess.run([*QTASKS, "stats", "inspect", "tasks", "--json"], check=True, stdout=subprocess.PIPE)
+    return Counter({each["name"]: each["runs"] for each in json.loads(told.stdout)})
 
 
 def expect(what: str, found: Any, expected: Any) -> None:
@@ -182,10 +194,11 @@ def main() -> int:
     """Run the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--limit", type=int, metavar="FILES", help="describe only the first so many files")
+    parser.add_argument("--url", help="where the tasks wait, such as redis://localhost:6379/0")
     arguments = parser.parse_args()
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C: the workers are stopped, too
     try:
-        with fresh_project() as log:
+        with fresh_project(arguments.url) as log:
             asyncio.run(demonstrate(arguments.limit, log))
     except (DemonstrationError, subprocess.CalledProcessError) as error:
         print(f"error: {error}", file=sys.stderr)

@@ -13,9 +13,9 @@ EXAMPLE = Path(__file__).parents[2] / "examples" / "stdlib_index"
 pytestmark = pytest.mark.timeout(120)
 
 
-def run(example: Path) -> subprocess.CompletedProcess[str]:
+def run(example: Path, *options: str) -> subprocess.CompletedProcess[str]:
     """Run the demonstration on a few files."""
-    command = [sys.executable, str(example / "run.py"), "--limit", "50"]
+    command = [sys.executable, str(example / "run.py"), "--limit", "50", *options]
     return subprocess.run(command, capture_output=True, text=True, timeout=100, check=False)
 
 
@@ -28,6 +28,20 @@ def test_the_demonstration_checks_every_figure_and_stops_its_workers():
     assert "$ qtasks -A app:app stats inspect queues" in done.stdout
     assert "stopped by SIGTERM, exit code 0" in done.stdout
     assert done.stderr == ""  # no bar and no warning where nobody looks
+
+
+def test_the_demonstration_runs_on_redis_by_changing_one_url(redis_server):
+    done = run(EXAMPLE, "--url", redis_server.url)
+
+    assert done.returncode == 0, done.stderr
+    assert re.search(r"^all [\d,]{5,} figures checked$", done.stdout, re.MULTILINE)
+
+
+def test_the_demonstration_tells_what_is_wrong_with_a_url():
+    done = run(EXAMPLE, "--url", "nats://localhost")
+
+    assert done.returncode == 1
+    assert "No broker for nats://" in done.stderr
 
 
 def test_the_demonstration_fails_when_a_task_finds_something_else(tmp_path):

@@ -1,4 +1,4 @@
-"""The Redis backend passes the conformance suite."""
+"""The Redis backend passes the conformance suite, which catches the bugs that are planted into it."""
 
 import attrs
 import pytest
@@ -11,6 +11,7 @@ from qtasks_testkit.conformance.global_config import GlobalConfigConformance
 from qtasks_testkit.conformance.split import SplitStorageConformance
 from qtasks_testkit.conformance.storage import ReportConformance, StorageConformance, ValueConformance
 from qtasks_testkit.machine import StateMachineConformance
+from qtasks_testkit.mutants import MutantConformance
 
 
 class RedisPlace:
@@ -54,4 +55,8 @@ class TestRedisGlobalConfig(OnRedis, GlobalConfigConformance):
 
 
 class TestRedisStateMachine(OnRedis, StateMachineConformance):
+    pass
+
+
+class TestMutantsOfRedis(OnRedis, MutantConformance):
     pass

@@ -147,8 +147,10 @@ class AioTransport(Transport):
         try:
             async with asyncio.timeout(timeout_s):
                 await connection.connect()
-        except BaseException:
+        except BaseException as error:
             await connection.disconnect(nowait=True)
+            if isinstance(error, RuntimeError):  # as in `AioLink.send`: lost while the connection introduced itself
+                raise ConnectionError(str(error)) from error
             raise
         return AioLink(connection)
 

@@ -6,16 +6,18 @@ import time
 from collections.abc import Collection, Sequence
 from contextlib import nullcontext
 
+import attrs
 from qtasks.message import Delivery, Envelope, Outcome, StreamItem
 from qtasks.ports import Broker, CancelAnswer, QueueFacts
 from qtasks.types import US_PER_S
 
-from qtasks_redis.component import RedisComponent
+from qtasks_redis.component import RedisComponent, Server
 from qtasks_redis.records import (
     encode_note,
     encode_record,
     publish_arguments,
     read_deliveries,
+    read_pushed,
     read_summary,
     take_apart,
 )
@@ -27,16 +29,35 @@ STEP = 500
 """So many tasks a script ends or removes at once, so that nobody waits long for it."""
 
 
+@attrs.define
+class _Taker:
+    """What is known of an owner between its calls of `take`.
+
+    Args:
+        idle: True when it may still be said to wait for tasks.
+        arrived: the ids that were pushed to it since its last call.
+        latest: the highest token when it last called: what has a lower one is not pushed to it any more.
+    """
+
+    idle: bool = False
+    arrived: list[str] = attrs.Factory(list)
+    latest: int = 0
+
+
 class RedisBroker(RedisComponent, Broker):
     """Keeps messages in Redis or Valkey, for any number of processes and machines."""
 
-    _turn = 0
-    _idle: frozenset[str] = frozenset()
+    def __init__(self, server: Server, *, blocks: bool = False) -> None:
+        super().__init__(server, blocks=blocks)
+        self._turn = 0
+        self._takers: dict[str, _Taker] = {}
 
     async def publish(self, envelopes: Sequence[Envelope]) -> list[str]:
         """Accept messages: one script for those of each queue, `BATCH` of them at most."""
-        if any(envelope.message.reply_to for envelope in envelopes):
+        if awaited := [envelope.message for envelope in envelopes if envelope.message.reply_to]:
             await self._transport.subscribe()
+        for message in awaited:
+            self.server.promise(message.id, str(message.reply_to))
         queues: dict[str, list[int]] = {}
         for at, envelope in enumerate(envelopes):
             queues.setdefault(envelope.message.queue, []).append(at)
@@ -45,9 +66,10 @@ class RedisBroker(RedisComponent, Broker):
         ]
         calls = [("ready", *publish_arguments(queue, [envelopes[at] for at in places])) for queue, places in batches]
         ids = [envelope.message.id for envelope in envelopes]
-        for (_, places), known in zip(batches, await self._run_many("publish", calls), strict=True):
+        replies = await self._run_many("publish", calls, durable=True)
+        for (_, places), known in zip(batches, replies, strict=True):
             for number, task_id in zip(known[::2], known[1::2], strict=True):
-                ids[places[number - 1]] = task_id.decode()
+                ids[places[number - 1]] = task_id.decode(errors="replace")
         return ids
 
     async def join(self, owner: str, name: str, lease_s: float) -> None:
@@ -61,36 +83,38 @@ class RedisBroker(RedisComponent, Broker):
         """Hand over what is due, or wait until it is rung that there is something."""
         deadline = time.monotonic() + wait_s
         waits = wait_s > 0 and limit > 0
+        taker = self._takers.setdefault(owner, _Taker())
         if waits:
             await self._transport.subscribe()
         with self._transport.listen(b"take " + owner.encode()) if waits else nullcontext() as bell:
             while True:
                 left_s = deadline - time.monotonic() if waits else 0.0
-                channel = self._transport.channel if left_s > 0 or owner in self._idle else ""
                 first = self._turn % max(len(queues), 1)
                 self._turn += 1
-                claims = [] if in_hand is None else [one.receipt.claim + one.id.encode() for one in in_hand]
+                arrived, taker.arrived = taker.arrived, []
                 wait_us, *found = await self._run(
                     "take",
                     owner,
                     limit,
-                    channel,
-                    "idle" if owner in self._idle else "",
+                    "wait" if left_s > 0 else "",
+                    "idle" if taker.idle else "",
                     "" if in_hand is None else "reconcile",
                     len(queues),
                     *queues[first:],
                     *queues[:first],
-                    *claims,
+                    *(arrived if in_hand is None else [one.receipt.claim + one.id.encode() for one in in_hand]),
                 )
                 in_hand = None
-                self._idle = self._idle | {owner} if wait_us > 0 else self._idle - {owner}
+                taker.idle = wait_us > 0
                 if found:
-                    return read_deliveries(owner, found)
-                if wait_us < 0:
-                    continue
-                if bell is None or left_s <= 0:
-                    return []
-                await bell.get(min(wait_us / US_PER_S, left_s))
+                    taker.latest = int(found[0], 16) if wait_us == 0 else int(found[0])
+                if wait_us == 0:
+                    return read_deliveries(owner, found) if found else []
+                if wait_us > 0 and bell is not None and (pushed := await bell.get(min(wait_us / US_PER_S, left_s))):
+                    delivery = read_pushed(owner, pushed)
+                    if delivery and delivery.token > taker.latest:  # else it was handed over in another way meanwhile
+                        taker.arrived = [delivery.id]
+                        return [delivery]
 
     async def finish(self, owner: str, outcomes: Sequence[Outcome], items: Sequence[StreamItem] = ()) -> list[str]:
         """Write what became of deliveries: fenced, stored, acknowledged, and waiters told, in one script."""
@@ -113,9 +137,10 @@ class RedisBroker(RedisComponent, Broker):
 
     async def release(self, owner: str, *, death: str | None = None) -> list[str]:
         """End an incarnation: whatever it owns goes back at once."""
+        self._takers.pop(owner, None)
         cap = self.context.dead_letter_cap
         gone = await self._run("release", owner, cap, "" if death is None else "death", death or "")
-        return [task_id.decode() for task_id in gone]
+        return [task_id.decode(errors="replace") for task_id in gone]
 
     async def beat(self, owners: Collection[str]) -> set[str]:
         """Renew leases, put back what lost ones held, end what is over."""
@@ -136,7 +161,7 @@ class RedisBroker(RedisComponent, Broker):
             await self._transport.subscribe()
         with self._transport.listen(b"cancel " + owner.encode()) if wait_s > 0 else nullcontext() as bell:
             while True:
-                found = [text.decode() for text in await self._run("requests", owner)]
+                found = [text.decode(errors="replace") for text in await self._run("requests", owner)]
                 asked = dict(zip(found[::2], found[1::2], strict=True))
                 new = {task_id: reason for task_id, reason in asked.items() if task_id not in known}
                 left_s = deadline - time.monotonic()
@@ -154,12 +179,12 @@ class RedisBroker(RedisComponent, Broker):
         facts = []
         for name, ready, delayed, running, dead, paused, accepted, finished, oldest in queues:
             since = [
-                max(read_summary(take_apart(record).payload).enqueued, int(float(due)))
+                max(read_summary(take_apart(record).payload).enqueued, int(due))
                 for record, due in zip(oldest[::2], oldest[1::2], strict=True)
             ]
             oldest_s = (int(now) - min(since, default=int(now))) / US_PER_S
             depths = ready, delayed, running, dead
-            facts.append(QueueFacts(name.decode(), *depths, oldest_s, bool(paused), accepted, finished))
+            facts.append(QueueFacts(name.decode(errors="replace"), *depths, oldest_s, bool(paused), accepted, finished))
         return sorted(facts, key=lambda queue: queue.name)
 
     async def purge(self, queue: str) -> int:

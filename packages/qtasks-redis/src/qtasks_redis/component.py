@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any, Self
 from weakref import WeakValueDictionary
 
 import attrs
-from qtasks.errors import LayoutError, LeaseLostError
+from qtasks.crashpoint import crashpoint
+from qtasks.errors import BackendCorruptError, BackendError, LayoutError, LeaseLostError
 from qtasks.ports import Advice, BackendContext, Component
 from qtasks.types import SYSTEM_CLOCK
 
@@ -22,6 +23,12 @@ if TYPE_CHECKING:
 
 LAYOUT = 1
 """The layout of the keys, which `lua/base.lua` tells; kept in the key `layout`."""
+
+PROMISES = 10_000
+"""So many tasks are remembered whose producer may still wait for them."""
+
+MAX_WORDS = 100
+"""So many arguments of a call are looked at for the names of queues."""
 
 script = cache(Script.load)
 
@@ -38,7 +45,15 @@ class Server:
         self.location = location
         self.context = context
         self.prefix = f"qtasks:{{{context.namespace}}}"
+        self.promised: dict[str, str] = {}
+        """Tasks whose end a channel of ours is told without asking; the last of them."""
         self._transports: dict[bool, Transport] = {}
+
+    def promise(self, task_id: str, channel: str) -> None:
+        """Note that the end of a task will be pushed to a channel."""
+        self.promised[task_id] = channel
+        if len(self.promised) > PROMISES:
+            self.promised.pop(next(iter(self.promised)), None)
 
     def transport(self, *, blocks: bool) -> Transport:
         """The transport of one face."""
@@ -97,7 +112,7 @@ class RedisComponent(Component):
     async def open(self) -> None:
         """Connect, and note our layout or check the one that is there."""
         await self._transport.open()
-        found = int(await self._run("layout", LAYOUT))
+        found = self._integer("layout", await self._run("layout", LAYOUT))
         if found > LAYOUT:
             raise LayoutError(
                 f"{self.url} has layout {found} of QTasks; this version knows up to {LAYOUT}.",
@@ -130,12 +145,55 @@ class RedisComponent(Component):
         [reply] = await self._run_many(name, [args])
         return reply
 
-    async def _run_many(self, name: str, calls: Sequence[Sequence[Argument]]) -> list[Any]:
-        """Run one of our scripts several times in one round trip."""
+    async def _run_many(self, name: str, calls: Sequence[Sequence[Argument]], *, durable: bool = False) -> list[Any]:
+        """Run one of our scripts several times in one round trip.
+
+        Args:
+            name: which.
+            calls: the arguments of each call, behind the clock.
+            durable: True for what may be waited for until it is on the server's disk, as the URL says.
+        """
         clock, keys = self._clock, [self.server.prefix]
+        crashpoint("redis", name, "called")
         try:
-            return await self._transport.run_many(script(name), [(keys, [clock, *args]) for args in calls])
+            pairs = [(keys, [clock, *args]) for args in calls]
+            replies = await self._transport.run_many(script(name), pairs, wait_durable=durable)
         except ScriptError as error:
             if "QTASKS lease lost" in error.message:
                 raise LeaseLostError(str(calls[0][0])) from None
             raise
+        except BackendCorruptError as error:
+            raise await self._named(error, *calls[0]) from error
+        crashpoint("redis", name, "answered")
+        return replies
+
+    async def _look_up(self, command: str, name: str, *args: Argument) -> Any:
+        """Read one of our keys by a plain command."""
+        try:
+            return await self._transport.command(command, self._key(name), *args)
+        except BackendCorruptError as error:
+            raise await self._named(error) from error
+
+    async def _named(self, error: BackendCorruptError, *args: Argument) -> BackendCorruptError:
+        """An error that names the keys which somebody else has written, also those of the queues among `args`."""
+        words = [word for word in args if isinstance(word, str) and word][:MAX_WORDS]
+        try:
+            found = await self._transport.run(script("foreign"), [self.server.prefix], [self._clock, *words])
+        except BackendError:
+            return error
+        pairs = [(key.decode(errors="replace"), why.decode()) for key, why in zip(found[::2], found[1::2], strict=True)]
+        return self._corrupt(pairs) if pairs else error
+
+    def _corrupt(self, pairs: Sequence[tuple[str, str]]) -> BackendCorruptError:
+        text = "; ".join(f"the key {key} {why}" for key, why in pairs)
+        keys = " ".join(f"'{key}'" for key, _ in pairs)
+        return BackendCorruptError(
+            f"{self.url} holds what QTasks has not written: {text}.", f"Look what it is, then delete it: DEL {keys}"
+        )
+
+    def _integer(self, name: str, found: bytes | None) -> int:
+        """What a key holds that counts; 0 where it is missing."""
+        try:
+            return int(found or 0)
+        except ValueError:
+            raise self._corrupt([(self._key(name), "holds no number")]) from None

@@ -39,6 +39,9 @@ _CODES: dict[str, tuple[type[errors.BackendError], str]] = {
 }
 """Answers that it does not, by their first word."""
 
+_SPOILT = "is not an integer", "is not a valid float", "would overflow"
+"""What is answered of a number that something else has written."""
+
 _TOO_OLD = "unknown command", "unknown subcommand", "unexpected symbol near '#'"
 """What servers answer that lack something we need: Redis before 7.0 has no flags for scripts."""
 
@@ -69,6 +72,8 @@ def _translate_answer(text: str, where: str) -> errors.BackendError:
     if any(sign in text for sign in _TOO_OLD):
         ours, hint = errors.BackendError, "QTasks needs Redis 7.0 or newer, or Valkey."
         text = text.partition(", with args")[0]  # which follow
+    elif any(sign in text for sign in _SPOILT):
+        ours, hint = errors.BackendCorruptError, _FOREIGN
     return ours(f"{where} refused: {text}.", hint)
 
 

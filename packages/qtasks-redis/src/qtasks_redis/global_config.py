@@ -20,7 +20,7 @@ class RedisGlobalConfig(RedisComponent, GlobalConfig):
 
     async def get(self, name: str, key: str) -> JSON:
         """One setting."""
-        found = await self._transport.command("HGET", self._key("config"), f"{name}\0{key}")
+        found = await self._look_up("HGET", "config", f"{name}\0{key}")
         return None if found is None else decode_value(found)
 
     async def get_all(self, name: str) -> dict[str, JSON]:
@@ -29,11 +29,11 @@ class RedisGlobalConfig(RedisComponent, GlobalConfig):
 
     async def get_match(self, name: str, pattern: str) -> dict[str, JSON]:
         """The settings below a name that fit a pattern, in which only `*` and `?` are special."""
-        flat = await self._transport.command("HGETALL", self._key("config"))
+        flat = await self._look_up("HGETALL", "config")
         fits = re.compile("".join({"*": ".*", "?": "."}.get(one, re.escape(one)) for one in pattern), re.DOTALL)
         found: dict[str, JSON] = {}
         for field, value in zip(flat[::2], flat[1::2], strict=True):
-            below, _, key = field.decode().partition("\0")
+            below, _, key = field.decode(errors="replace").partition("\0")
             if below == name and fits.fullmatch(key):
                 found[key] = decode_value(value)
         return found
@@ -50,7 +50,7 @@ class RedisGlobalConfig(RedisComponent, GlobalConfig):
             await self._transport.subscribe()
         with self._transport.listen(_CHANNEL_TOPIC) as news:
             while True:
-                now = int(await self._transport.command("GET", self._key("config-version")) or 0)
+                now = self._integer("config-version", await self._look_up("GET", "config-version"))
                 left_s = deadline - time.monotonic()
                 if now != version or left_s <= 0:
                     return now

@@ -53,14 +53,17 @@ class Listener:
 
 
 class Subscriptions:
-    """The listeners of one loop or thread, by topic."""
+    """The listeners of one loop or thread, by topic; and what came before somebody listened, the last of it."""
 
     def __init__(self) -> None:
         self._listeners: dict[bytes, list[Listener]] = {}
+        self._early: dict[bytes, bytes] = {}
 
     def add(self, listener: Listener) -> None:
         """Begin to listen."""
         self._listeners.setdefault(listener.topic, []).append(listener)
+        if (body := self._early.pop(listener.topic, None)) is not None:
+            listener.put(body)
 
     def remove(self, listener: Listener) -> None:
         """Cease to listen."""
@@ -75,6 +78,10 @@ class Subscriptions:
             topic, _, body = push[2].partition(b"\n")
             for listener in self._listeners.get(topic, ()):
                 listener.put(body)
+            if topic not in self._listeners:
+                self._early[topic] = body
+                if len(self._early) > BACKLOG:
+                    del self._early[next(iter(self._early))]
 
     def stir(self) -> None:
         """Tell every listener that messages may be missing."""

@@ -5,6 +5,7 @@ The layout is told at the top of `lua/base.lua`. What somebody else has damaged 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from itertools import chain
 from typing import Any, NamedTuple, TypeVar
@@ -89,6 +90,7 @@ class Written(NamedTuple):
     more: More
 
 
+_TOKEN = re.compile(rb"[0-9a-f]{14}")
 _NO_MORE = More()
 _read_ending = msgspec.msgpack.Decoder(Ending).decode
 _read_more = msgspec.msgpack.Decoder(More).decode
@@ -169,6 +171,17 @@ def read_deliveries(owner: str, found: Sequence[Any]) -> list[Delivery]:
     return deliveries
 
 
+def read_pushed(owner: str, body: bytes) -> Delivery | None:
+    """What was pushed into an owner's hands: token and record; None when somebody else has published it."""
+    token, record = body[:14], body[14:]
+    if not _TOKEN.fullmatch(token):
+        return None
+    head = record.find(b"\n", MEMBER_BYTES)
+    member, queue = record[:MEMBER_BYTES], record[MEMBER_BYTES:head]
+    receipt = Receipt(owner.encode() + token, member, queue)
+    return Delivery(receipt, member[22:].decode(errors="replace"), record[head + 1 :], 0, 0, int(token, 16))
+
+
 def take_apart(record: bytes, more: bytes = b"") -> Written:
     """A record, and what else is known of the task."""
     head = record.find(b"\n", MEMBER_BYTES)
@@ -223,7 +236,7 @@ def status_of(record: bytes, more: bytes, claim: bytes) -> TaskStatus:
 
 
 def is_over(record: bytes, wall_us: int) -> bool:
-    """True for a record whose time is over: where the clock is the server's it is gone by then."""
+    """True for a record whose time is over by the clock of whoever wrote how it ended."""
     ending = take_apart(record).ending
     return ending is not None and ending.status != TaskStatus.DEAD and ending.keep_until <= wall_us
 
@@ -244,5 +257,5 @@ _STATUSES = {status.value: status for status in TaskStatus}
 def _safely(decode: Callable[[Any], T], data: bytes | str) -> T | None:
     try:
         return decode(data)
-    except msgspec.MsgspecError:
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         return None

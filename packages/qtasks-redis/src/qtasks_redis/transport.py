@@ -122,8 +122,7 @@ class Transport(ABC):
         Raises:
             BackendError: it failed, or no answer came; then it may have run.
         """
-        durable = wait_durable and self.location.durability == "wait"
-        [reply] = await self._execute([_evalsha(script, keys, args)], script, timeout_s, durable=durable)
+        [reply] = await self.run_many(script, [(keys, args)], timeout_s, wait_durable=wait_durable)
         return reply
 
     async def run_many(
@@ -131,9 +130,14 @@ class Transport(ABC):
         script: Script,
         calls: Sequence[tuple[Sequence[str | bytes], Sequence[Argument]]],
         timeout_s: float | None = None,
+        *,
+        wait_durable: bool = False,
     ) -> list[Any]:
         """Run a script several times in one round trip, with keys and arguments each; see `run`."""
-        return await self._execute([_evalsha(script, *call) for call in calls], script, timeout_s) if calls else []
+        if not calls:
+            return []
+        durable = wait_durable and self.location.durability == "wait"
+        return await self._execute([_evalsha(script, *call) for call in calls], script, timeout_s, durable=durable)
 
     async def command(self, *parts: Argument, timeout_s: float | None = None) -> Any:
         """Run one plain command; see `run`."""

@@ -3,8 +3,9 @@
 -- All keys of an application share one hash tag, so a script needs to be told only their beginning:
 --   task:ID      record: MEMBER QUEUE newline PAYLOAD, when it has ended also ENDING MORE TRAILER
 --   ready:Q      zset of members, all with score 0: their order is priority, then acceptance
---   delayed:Q    zset of members by due time        idle:Q   zset of "OWNER CHANNEL" by the time of waiting
+--   delayed:Q    zset of members by due time        idle:Q   zset of owners by the time of waiting
 --   running      id -> claim: OWNER (32) TOKEN (14) held:OWNER   set of ids
+--   waits        owner -> queues that it waits for  pushed:OWNER   list of ids that it was pushed, until it says so
 --   leases       zset of owners by their end        owners   owner -> LEASE CHANNEL NAME
 --   more         id -> what only some open tasks have, see below
 --   expiring     zset of ids by expiry              unique   "QUEUE KEY" -> id
@@ -12,6 +13,9 @@
 --   waiters      id -> channels                     queues, finished   queue -> how many; paused: set
 --   parked       id -> member, of tasks whose queue is elsewhere
 --   stream:ID    list: "ATTEMPT TOKEN", then values
+--   workers      owner -> until when, last report    counts   "FIELD TASK" -> number
+--   values       key -> version, until when, value   value-ends   zset of keys by that time
+--   config       "NAME zero byte KEY" -> value       config-version, layout, numbers: the last number given out
 -- A member is PRIORITY (8 hex digits, 0 at 80000000) BATCH (10) INDEX (4) ID (32). A trailer is the lengths of
 -- ENDING (8) and MORE (8), the id of the task's replay (32), and a zero byte. Times are microseconds.
 -- `more` is a map: a attempts, c crashes, d due, h history, k reason to cancel, l lost, p parked elsewhere,
@@ -41,10 +45,29 @@ local function holds(owner)
     return till and tonumber(till) > steady
 end
 
+local MORE = {
+    a = 'number', c = 'number', d = 'number', h = 'table', k = 'string', l = 'number', p = 'number', s = 'number',
+    u = 'string', w = 'string', x = 'number',
+}
+
+-- What only some tasks have; without what somebody else has put there.
 local function unpacked(text)
     if not text or text == '' then return {} end
     local fine, map = pcall(cmsgpack.unpack, text)
-    return fine and type(map) == 'table' and map or {}
+    local more = {}
+    if fine and type(map) == 'table' then
+        for name, kind in pairs(MORE) do
+            if type(map[name]) == kind and map[name] == map[name] then more[name] = map[name] end
+        end
+    end
+    return more
+end
+
+-- Add to a counter in a hash; one that somebody has spoilt begins anew.
+local function add(key, field, number)
+    if type(redis.pcall('HINCRBY', P .. key, field, number)) == 'table' then
+        redis.call('HSET', P .. key, field, number)
+    end
 end
 
 local function keep_more(id, more)
@@ -62,15 +85,30 @@ local function spread(command, key, list)
     end
 end
 
--- Wake so many who wait for tasks of a queue, those first who have waited longest.
-local function wake(queue, count)
-    while count > 0 do
-        local idle = redis.call('ZPOPMIN', P .. 'idle:' .. queue)[1]
-        if not idle then return end
-        local owner = string.sub(idle, 1, 32)
+-- The owner that has waited longest for tasks of a queue, and its channel: it waits there no more.
+local function next_idle(queue)
+    while true do
+        local owner = redis.call('ZPOPMIN', P .. 'idle:' .. queue)[1]
+        if not owner then return nil end
         if holds(owner) then
-            redis.call('PUBLISH', string.sub(idle, 34), 'take ' .. owner .. '\n')
-            count = count - 1
+            local channel = string.match(redis.call('HGET', P .. 'owners', owner) or '', '^%d+ ([^ ]+) ')
+            if channel then return owner, channel end
         end
+    end
+end
+
+local function waits_no_more(owner)
+    for queue in string.gmatch(redis.call('HGET', P .. 'waits', owner) or '', '[^ ]+') do
+        redis.call('ZREM', P .. 'idle:' .. queue, owner)
+    end
+    redis.call('HDEL', P .. 'waits', owner)
+end
+
+-- Wake so many who wait for tasks of a queue: they are to look again.
+local function wake(queue, count)
+    for _ = 1, count do
+        local owner, channel = next_idle(queue)
+        if not owner then return end
+        redis.call('PUBLISH', channel, 'take ' .. owner .. '\n')
     end
 end

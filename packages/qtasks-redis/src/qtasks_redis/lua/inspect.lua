@@ -19,7 +19,7 @@ for _, queue in ipairs(redis.call('HKEYS', P .. 'queues')) do
     local first = redis.call('ZRANGE', ready, 0, 0)[1]
     for _ = 1, 20 do -- the first of each priority
         if not first then break end
-        local record = redis.call('GET', P .. 'task:' .. string.sub(first, 23))
+        local record = record_of(string.sub(first, 23))
         if record then
             oldest[#oldest + 1] = record
             oldest[#oldest + 1] = '0'
@@ -28,8 +28,8 @@ for _, queue in ipairs(redis.call('HKEYS', P .. 'queues')) do
     end
     if due > 0 then
         local head = redis.call('ZRANGE', delayed, 0, 0, 'WITHSCORES')
-        oldest[#oldest + 1] = redis.call('GET', P .. 'task:' .. string.sub(head[1], 23)) or ''
-        oldest[#oldest + 1] = head[2]
+        oldest[#oldest + 1] = record_of(string.sub(head[1], 23)) or ''
+        oldest[#oldest + 1] = string.format('%.0f', math.max(tonumber(head[2]), 0))
     end
     facts[#facts + 1] = {
         queue,
@@ -39,7 +39,7 @@ for _, queue in ipairs(redis.call('HKEYS', P .. 'queues')) do
         dead[queue] or 0,
         redis.call('SISMEMBER', P .. 'paused', queue),
         tonumber(redis.call('HGET', P .. 'queues', queue)) or 0,
-        tonumber(redis.call('HGET', P .. 'finished', queue) or 0),
+        tonumber(redis.call('HGET', P .. 'finished', queue)) or 0,
         oldest,
     }
 end

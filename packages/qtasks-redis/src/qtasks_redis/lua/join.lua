@@ -1,4 +1,4 @@
-#!lua
+#!lua flags=allow-oom
 -- include moves
 -- Begins an incarnation, or goes on with it while its lease holds. ARGV: clock, owner, lease, channel, name, cap.
 local owner = ARGV[2]

@@ -110,7 +110,7 @@ end
 -- Note that tasks have ended: they are counted, listed, and those who wait for them are told.
 local function note_ends(count_of, ids)
     for queue, count in pairs(count_of) do
-        redis.call('HINCRBY', P .. 'finished', queue, count)
+        add('finished', queue, count)
     end
     if #ids > 0 then
         spread('LPUSH', P .. 'ended', ids)
@@ -128,27 +128,36 @@ local function end_alone(id, queue, record, status, more, reason, failure, cap)
     tell(id, #record <= BODY_BYTES and record)
 end
 
+-- A task whose record somebody has spoilt while it ran becomes a dead letter: nobody knows where it came from.
+local function end_spoilt(id, record, more)
+    local queue, failure = 'default', {type = 'malformed', text = 'its record was spoilt while it ran'}
+    record = string.rep('0', 22) .. string.sub(id .. NO_CHILD, 1, 32) .. queue .. '\n' .. (record or '')
+    end_alone(id, queue, record, 'dead', more, nil, cjson.encode(failure), math.huge)
+end
+
 -- Let a task wait again that was in an owner's hands; it ends when somebody asked to cancel it.
 local function put_back(owner, id, more, due, lost)
-    redis.call('HDEL', P .. 'running', id)
-    redis.call('SREM', P .. 'held:' .. owner, id)
     local record = record_of(id)
     local member, queue = head_of(record)
-    if not member then return end
-    if more.k then
+    if not member then
+        end_spoilt(id, record, more)
+    elseif more.k then
         end_alone(id, queue, record, 'cancel', more, more.k, nil, 0)
-        return
-    end
-    more.l = lost and 1 or nil
-    more.d = due > 0 and due or nil
-    keep_more(id, more)
-    if more.x then redis.call('ZADD', P .. 'expiring', more.x, id) end
-    if due > wall then
-        redis.call('ZADD', P .. 'delayed:' .. queue, due, member)
     else
-        redis.call('ZADD', P .. 'ready:' .. queue, 0, member)
+        more.l = lost and 1 or nil
+        more.d = due > 0 and due or nil
+        keep_more(id, more)
+        if more.x then redis.call('ZADD', P .. 'expiring', more.x, id) end
+        if due > wall then
+            redis.call('ZADD', P .. 'delayed:' .. queue, due, member)
+        else
+            redis.call('ZADD', P .. 'ready:' .. queue, 0, member)
+        end
     end
-    if due <= wall + SOON_US then wake(queue, 1) end
+    -- Last: where a key is not of its type the script ends before, and the task is still in the owner's hands.
+    redis.call('HDEL', P .. 'running', id)
+    redis.call('SREM', P .. 'held:' .. owner, id)
+    if member and not more.k and due <= wall + SOON_US then wake(queue, 1) end
 end
 
 -- One more line of a task's history.
@@ -161,7 +170,8 @@ end
 local function stream(id, more, attempt, token, offset, value, cap)
     if offset >= cap then return end
     local key = P .. 'stream:' .. id
-    local before = redis.call('LINDEX', key, 0)
+    local before = redis.pcall('LINDEX', key, 0)
+    if type(before) == 'table' then before = nil end -- something else is there, which is replaced
     local run = attempt .. ' ' .. token
     if before ~= run then
         local old_attempt, old_token = string.match(before or '', '^(%d+) (.*)$')
@@ -217,11 +227,8 @@ local function take_away(owner, death, lost, cap)
     redis.call('DEL', P .. 'held:' .. owner)
     redis.call('ZREM', P .. 'leases', owner)
     redis.call('HDEL', P .. 'owners', owner)
-    if channel and channel ~= '' then
-        for _, queue in ipairs(redis.call('HKEYS', P .. 'queues')) do
-            redis.call('ZREM', P .. 'idle:' .. queue, owner .. ' ' .. channel)
-        end
-    end
+    redis.call('DEL', P .. 'pushed:' .. owner)
+    waits_no_more(owner)
     return gone
 end
 

@@ -2,6 +2,8 @@
 -- Accepts messages of one queue. ARGV: clock, "ready" or "parked", queue, how many; of each: priority, index with
 -- id, payload; then of those that have options: their number, from 1, and the options.
 -- Returns pairs of a number and the id under which that message was known before.
+-- A single message for which somebody waits is pushed into its hands at once.
+local PUSHED_BYTES = 65536
 local parked, queue, count = ARGV[2] == 'parked', ARGV[3], tonumber(ARGV[4])
 local options = {}
 if #ARGV > 4 + count * 3 then look_at_clock() end
@@ -15,7 +17,7 @@ for number = 1, count do
     local id = string.sub(place, 5)
     local more = options[number]
     local open = more and more.u and redis.call('HGET', P .. 'unique', queue .. ' ' .. more.u)
-    if open then
+    if open and redis.call('EXISTS', tasks .. open) == 1 then -- otherwise somebody else has put it there
         known[#known + 1] = number
         known[#known + 1] = open
     else
@@ -49,7 +51,23 @@ for number = 1, count do
         end
     end
 end
+if not parked then add('queues', queue, accepted) end
+local owner, channel
+if runnable > 0 then owner, channel = next_idle(queue) end
+local plain = count == 1 and #ready > 0 and not (options[1] and next(options[1])) and #ARGV[7] <= PUSHED_BYTES
+if owner and plain and redis.call('EXISTS', P .. 'ready:' .. queue) == 0
+    and redis.call('SISMEMBER', P .. 'paused', queue) == 0 then
+    local id, token = string.sub(ARGV[6], 5), string.format('%014x', redis.call('INCR', P .. 'numbers'))
+    redis.call('HSET', P .. 'running', id, owner .. token)
+    redis.call('SADD', P .. 'held:' .. owner, id)
+    redis.call('RPUSH', P .. 'pushed:' .. owner, id)
+    waits_no_more(owner)
+    redis.call('PUBLISH', channel, 'take ' .. owner .. '\n' .. token .. ready[2] .. tail .. ARGV[7])
+    return known
+end
 if #ready > 0 then spread('ZADD', P .. 'ready:' .. queue, ready) end
-if not parked then redis.call('HINCRBY', P .. 'queues', queue, accepted) end
-wake(queue, runnable)
+if owner then
+    redis.call('PUBLISH', channel, 'take ' .. owner .. '\n')
+    wake(queue, runnable - 1)
+end
 return known

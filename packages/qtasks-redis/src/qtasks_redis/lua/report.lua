@@ -14,7 +14,7 @@ for at = 5, #ARGV, 2 do
     if string.sub(ARGV[at + 1], 1, 1) == '=' then
         redis.call('HSET', P .. 'counts', ARGV[at], string.sub(ARGV[at + 1], 2))
     else
-        redis.call('HINCRBY', P .. 'counts', ARGV[at], ARGV[at + 1])
+        add('counts', ARGV[at], ARGV[at + 1])
     end
 end
 return 1

@@ -6,7 +6,8 @@ local id, attempt, offset = ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4])
 local record = record_of(id)
 if not record then return {} end
 local key = P .. 'stream:' .. id
-local run = redis.call('LINDEX', key, 0)
+local run = redis.pcall('LINDEX', key, 0)
+if type(run) == 'table' then run = nil end -- something else is there
 local written = run and tonumber(string.match(run, '^%d+')) or -1
 local values = {}
 if written > attempt then attempt, offset = written, 0 end

@@ -1,20 +1,23 @@
-#!lua
+#!lua flags=allow-oom
 -- include moves
--- Hands over what is due. ARGV: clock, owner, limit, channel where to ring ("" when it does not wait),
--- "idle" when it is said to wait from an earlier call, "reconcile" or "", number of queues, the queues, then when
--- reconciling claim and id of what is in hand. Returns the microseconds to wait for more, or -1 to ask again at
--- once; when something is handed over 0, the token, and of each: members, queues, records, more.
-local owner, limit, channel = ARGV[2], tonumber(ARGV[3]), ARGV[4]
+-- Hands over what is due. ARGV: clock, owner, limit, "wait" or "", "idle" when it may still be said to wait,
+-- "reconcile" or "", number of queues, the queues; then claim and id of what is in hand when reconciling, otherwise
+-- the ids that were pushed to it and arrived. Returns the microseconds to wait for more and the last token, or -1
+-- to ask again at once; when something is handed over 0, the token, and of each: members, queues, records, more.
+local owner, limit = ARGV[2], tonumber(ARGV[3])
 if not holds(owner) then return redis.error_reply('QTASKS lease lost') end
 local queues = {}
 for at = 8, 7 + tonumber(ARGV[7]) do queues[#queues + 1] = ARGV[at] end
 
+local kept, missed = {}, {}
+for at = 8 + #queues, #ARGV do kept[ARGV[at]] = true end
 if ARGV[5] == 'idle' then
-    for _, queue in ipairs(queues) do redis.call('ZREM', P .. 'idle:' .. queue, owner .. ' ' .. channel) end
+    waits_no_more(owner)
+    missed = redis.call('LRANGE', P .. 'pushed:' .. owner, 0, -1)
+    if #missed > 0 then redis.call('DEL', P .. 'pushed:' .. owner) end
 end
 if ARGV[6] == 'reconcile' then
-    local kept = {}
-    for at = 8 + #queues, #ARGV do kept[ARGV[at]] = true end
+    missed = {}
     for _, id in ipairs(redis.call('SMEMBERS', P .. 'held:' .. owner)) do
         local claim = redis.call('HGET', P .. 'running', id)
         if claim and string.sub(claim, 1, 32) == owner and not kept[claim .. id] then
@@ -34,6 +37,15 @@ end
 if expire() == STEP then return {-1} end
 
 local members, home = {}, {}
+for _, id in ipairs(missed) do
+    if not kept[id] and redis.call('SISMEMBER', P .. 'held:' .. owner, id) == 1 then -- it was pushed and got lost
+        local member, queue = head_of(record_of(id))
+        if member then -- otherwise somebody has spoilt it: it is a dead letter when the lease ends
+            members[#members + 1] = member
+            home[#members] = queue
+        end
+    end
+end
 local paused = redis.call('SMISMEMBER', P .. 'paused', unpack(queues))
 local open = {}
 for at, queue in ipairs(queues) do
@@ -57,38 +69,50 @@ while #open > 0 and #members < limit do
 end
 
 if #members == 0 then
-    if channel == '' then return {0} end
+    if ARGV[4] == '' then return {0} end
+    redis.call('HSET', P .. 'waits', owner, table.concat(queues, ' '))
     local next_due = wall + SOON_US
     for _, queue in ipairs(queues) do
-        redis.call('ZADD', P .. 'idle:' .. queue, wall, owner .. ' ' .. channel)
+        redis.call('ZADD', P .. 'idle:' .. queue, wall, owner)
         local first = redis.call('ZRANGE', P .. 'delayed:' .. queue, 0, 0, 'WITHSCORES')[2]
         if first then next_due = math.min(next_due, tonumber(first)) end
     end
-    return {math.max(next_due - wall, 1000)}
+    return {math.max(next_due - wall, 1000), redis.call('GET', P .. 'numbers') or '0'}
 end
 
-local token = string.format('%014x', redis.call('INCR', P .. 'numbers'))
-local claim, tasks = owner .. token, P .. 'task:'
-local ids, keys, claims = {}, {}, {}
-for at, member in ipairs(members) do
-    local id = string.sub(member, 23)
-    if #member ~= 54 then -- not ours: it becomes a message that a worker buries
-        id = string.sub(redis.sha1hex(member), 1, 32)
-        members[at] = '8000000000000000000000' .. id
-        redis.call('SET', tasks .. id, members[at] .. home[at] .. '\n' .. member)
+local ids = {}
+local function hand_over()
+    local token = string.format('%014x', redis.call('INCR', P .. 'numbers'))
+    local claim, tasks = owner .. token, P .. 'task:'
+    local keys, claims = {}, {}
+    for at, member in ipairs(members) do
+        local id = string.sub(member, 23)
+        if #member ~= 54 or not tonumber(id, 16) then -- not ours: it becomes a message that a worker buries
+            id = string.sub(redis.sha1hex(member), 1, 32)
+            members[at] = '8000000000000000000000' .. id
+            redis.call('SET', tasks .. id, members[at] .. home[at] .. '\n' .. member)
+        end
+        ids[at] = id
+        keys[at] = tasks .. id
+        claims[2 * at - 1] = id
+        claims[2 * at] = claim
     end
-    ids[at] = id
-    keys[at] = tasks .. id
-    claims[2 * at - 1] = id
-    claims[2 * at] = claim
+    local records, mores = {}, {}
+    for from = 1, #ids, 1000 do
+        local till = math.min(from + 999, #ids)
+        records[#records + 1] = redis.call('MGET', unpack(keys, from, till))
+        mores[#mores + 1] = redis.call('HMGET', P .. 'more', unpack(ids, from, till))
+    end
+    spread('HSET', P .. 'running', claims)
+    spread('SADD', P .. 'held:' .. owner, ids)
+    spread('ZREM', P .. 'expiring', ids)
+    return {0, token, members, home, records, mores}
 end
-local records, mores = {}, {}
-for from = 1, #ids, 1000 do
-    local till = math.min(from + 999, #ids)
-    records[#records + 1] = redis.call('MGET', unpack(keys, from, till))
-    mores[#mores + 1] = redis.call('HMGET', P .. 'more', unpack(ids, from, till))
+
+local fine, reply = pcall(hand_over)
+if not fine then -- a key is not of its type: nothing is handed over until that is mended
+    for at, member in ipairs(members) do redis.call('ZADD', P .. 'ready:' .. home[at], 0, member) end
+    pcall(spread, 'HDEL', P .. 'running', ids)
+    error(reply, 0)
 end
-spread('HSET', P .. 'running', claims)
-spread('SADD', P .. 'held:' .. owner, ids)
-spread('ZREM', P .. 'expiring', ids)
-return {0, token, members, home, records, mores}
+return reply
