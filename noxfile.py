@@ -109,6 +109,14 @@ def bench(session: nox.Session) -> None:
     session.run("python", "benchmarks/run.py", *(session.posargs or ["sqlite"]))
 
 
+@nox.session(name="bench-redis")
+def bench_redis(session: nox.Session) -> None:
+    """QTasks beside its peers on one Redis, each in an environment of its own; the page goes to docs/benchmarks/."""
+    install(session)
+    session.install("--quiet", "uvloop")
+    session.run("python", "benchmarks/compare_redis.py", *(session.posargs or ["--docs", "docs/benchmarks"]))
+
+
 @nox.session
 def docs(session: nox.Session) -> None:
     """The documentation, strictly, into site/."""

@@ -1,0 +1,111 @@
+"""QTasks: what this repository is about; it runs in the environment of the command, where it is installed."""
+
+# /// script
+# requires-python = ">=3.11"
+#
+# [tool.bench.qtasks]
+# worker = "qtasks -A peers.qtasks:app run -c {concurrency} -p {processes} -l warning"
+# note = "coroutines, uvloop; all else as by default"
+#
+# [tool.bench.qtasks-asyncio]
+# worker = "qtasks -A peers.qtasks:app run -c {concurrency} -p {processes} -l warning"
+# environment = { BENCH_UVLOOP = "no" }
+# note = "coroutines on the loop of asyncio"
+#
+# [tool.bench.qtasks-threads]
+# worker = "qtasks -A peers.qtasks:app run -c {concurrency} -p {processes} -l warning"
+# environment = { BENCH_THREADS = "yes" }
+# note = "plain functions in threads, uvloop"
+# ///
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+import time
+from typing import Any
+
+if os.environ.get("BENCH_UVLOOP") == "no":
+    sys.modules["uvloop"] = None  # type: ignore[assignment] # importing it fails from now on
+
+from comparison.bodies import hit
+from comparison.bodies import spin as spin_once
+from qtasks import QueueTasks
+from qtasks.asyncio import QueueTasks as AsyncQueueTasks
+
+URL = os.environ["BENCH_REDIS"]
+
+app = QueueTasks(broker_url=URL)
+async_app = AsyncQueueTasks(broker_url=URL)
+
+
+async def noop(value: int) -> int:
+    """Answer at once."""
+    hit()
+    return value
+
+
+async def wait(value: int) -> int:
+    """Wait so many milliseconds."""
+    await asyncio.sleep(value / 1000)
+    hit()
+    return value
+
+
+async def spin(value: int) -> int:
+    """Use the processor."""
+    spin_once()
+    hit()
+    return value
+
+
+def noop_thread(value: int) -> int:
+    """Answer at once."""
+    hit()
+    return value
+
+
+def wait_thread(value: int) -> int:
+    """Wait so many milliseconds."""
+    time.sleep(value / 1000)
+    hit()
+    return value
+
+
+def spin_thread(value: int) -> int:
+    """Use the processor."""
+    spin_once()
+    hit()
+    return value
+
+
+bodies = (noop_thread, wait_thread, spin_thread) if "BENCH_THREADS" in os.environ else (noop, wait, spin)
+TASKS: dict[str, Any] = {
+    name: app.task(name)(body) for name, body in zip(("noop", "wait", "spin"), bodies, strict=True)
+}
+
+
+def add(task: str, value: int) -> Any:
+    """One task."""
+    return TASKS[task].add_task(value)
+
+
+def add_many(task: str, values: list[int]) -> None:
+    """Many in one call."""
+    app.add_tasks([TASKS[task](value) for value in values])
+
+
+def result(handle: Any) -> Any:
+    """Waits for the end."""
+    return handle.wait_result(60).returning
+
+
+def trip(task: str, value: int) -> Any:
+    """Add and wait in one call."""
+    return TASKS[task].add_task(value, timeout=60).returning
+
+
+async def add_async(task: str, value: int) -> Any:
+    """One task, awaited."""
+    return await async_app.add_task(task, value)
