@@ -134,7 +134,7 @@ is what the next plugin is given.
 - *A new* `x` in the column *answer* below: the answer is the value itself, of the type that [the keyword](#keywords)
   has. Such a hook cannot make `None` of a value.
 - *Any of* several: the answer is a dict with the keys that are to change; the others stay. Its type, such as
-  `Arguments`, is a `TypedDict` in `qtasks.hooks.specs`.
+  `Arguments`, is a `TypedDict` beside the hook: in `qtasks.hooks.specs.app`, `.backends` or `.worker`.
 - Messages, deliveries and outcomes are frozen: `msgspec.structs.replace(model, priority=5)` makes a changed one. Lists
   and dicts that are given are not yours to change, either: return new ones.
 - A dict with another key, or something else in the place of a message, a delivery, an outcome or a task definition, is

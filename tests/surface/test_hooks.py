@@ -45,9 +45,19 @@ def note(hook, kw):
         print(hook, *kw, file=notes)
 """
 
+RUNNING = """
+from qtasks import QueueTasks
+from qtasks.testing import running
+
+app = QueueTasks(broker_url="memory://surface")
+task = app.task("t")(lambda: None)
+with running(app):
+    assert task.add_task(timeout=20)
+"""
+
 
 def registration(directory):
-    """Install a plugin with every registration hook, run the command, and read what it has noted."""
+    """Install a plugin with every registration hook, run the command and a task, and read what it has noted."""
     hooks = [hook for hook, spec in SPECS.items() if spec.sync_only]
     source = "".join(f"\n@hookimpl\ndef {hook}(**kw):\n    note('{hook}', kw)\n" for hook in hooks)
     (directory / "registering.py").write_text(REGISTERING + source)
@@ -56,8 +66,12 @@ def registration(directory):
     (metadata / "METADATA").write_text("Metadata-Version: 2.1\nName: registering\nVersion: 1.0\n")
     (metadata / "entry_points.txt").write_text("[qtasks]\nregistering = registering\n")
     environment = {**os.environ, "PYTHONPATH": str(directory), "NOTES": str(directory / "notes")}
-    for words in (["--help"], ["-u", "memory://surface", "stats", "inspect", "app"]):
-        command = [str(Path(sys.executable).with_name("qtasks")), *words]
+    qtasks = str(Path(sys.executable).with_name("qtasks"))
+    for command in (
+        [qtasks, "--help"],
+        [qtasks, "-u", "memory://surface", "stats", "inspect", "app"],
+        [sys.executable, "-c", RUNNING],
+    ):
         subprocess.run(command, env=environment, capture_output=True, check=True, timeout=PATIENCE_S)
     lines = [line.split() for line in (directory / "notes").read_text().splitlines()]
     return [(hook, dict.fromkeys(keywords)) for hook, *keywords in lines]

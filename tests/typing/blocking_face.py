@@ -59,6 +59,7 @@ def test_the_result_has_the_type_that_the_function_returns() -> None:
     assert_type(double.add_task(1).result(), int)
     assert_type(double.add_task(1).returning, int | None)
     assert_type(double.add_task(1).wait_result(), Task[int] | None)
+    assert_type(double.add_task(1).wait_result("10s"), Task[int] | None)
     assert_type(double.add_task(1).uuid, UUID)
 
 

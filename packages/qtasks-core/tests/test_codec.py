@@ -16,7 +16,6 @@ import pytest
 from qtasks.codec import (
     MAX_DEPTH,
     MAX_PAYLOAD_BYTES,
-    check_value,
     decode_value,
     encode_fields,
     encode_message,
@@ -237,10 +236,10 @@ def test_depth_counts_every_kind_of_container_and_no_scalar():
     deepest: Any = [UUID, UTC_TIME, 1.5, "x"]
     for level in range(MAX_DEPTH - 1):
         deepest = ({"a": deepest}, [deepest], (deepest,), Point(deepest), OrderedDict(a=deepest))[level % 5]
-    check_value(deepest, "result")
+    encode_value(deepest, "result")
     for one_more in ([deepest], {"a": deepest}, Point(deepest), OrderedDict(a=deepest)):
         with pytest.raises(LimitError, match="nested deeper than 64"):
-            check_value(one_more, "result")
+            encode_value(one_more, "result")
 
 
 def test_message_counts_depth_from_each_argument():

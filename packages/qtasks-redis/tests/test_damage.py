@@ -1,6 +1,6 @@
 """What somebody else has written into our keys: no call breaks on it, nothing of ours is lost, and the key is named."""
 
-from contextlib import suppress
+from contextlib import closing, suppress
 from itertools import count
 
 import msgspec
@@ -12,6 +12,7 @@ from qtasks.ports import TaskCounts
 from qtasks_redis.broker import RedisBroker
 from qtasks_redis.global_config import RedisGlobalConfig
 from qtasks_redis.storage import RedisStorage
+from qtasks_testkit.faults import until
 from qtasks_testkit.rig import FrozenClock, Rig, UrlPlace
 
 pytestmark = pytest.mark.needs("redis")
@@ -214,6 +215,19 @@ def test_wish_to_cancel_in_no_language_is_heard(rig, server, key):
     worker.take()
     server.hset(key("more"), task_id, b"\x81\xa1k\xa1\xff")
     assert list(rig.broker.cancel_requests(worker.owner)) == [task_id]
+
+
+def test_messages_that_somebody_else_publishes_are_passed_over(place, server, key):
+    with closing(Rig(place, "async", FrozenClock())) as rig:
+        worker = rig.worker()
+        taken = worker.start_take()
+        until(lambda: rig.storage.workers() == [] and server.zcard(key("idle:default")))  # a call moves the loop on
+        for channel in server.pubsub_channels(key("changes*")):
+            for junk in [*JUNK, b"", b"0" * 14, b"0" * 14 + b"8" * 60]:
+                server.publish(channel, junk)
+                server.publish(channel, f"take {worker.owner}\n".encode() + junk)
+        task_id = rig.add()
+        assert [delivery.id for delivery in taken()] == [task_id]
 
 
 def fill_with_junk(server, key, owner):

@@ -39,6 +39,23 @@ def test_what_a_server_refuses_becomes_our_error_with_a_mend(text, kind):
     assert "secret" not in str(error)
 
 
+def test_the_full_stop_of_a_server_is_not_doubled():
+    assert not translate(answer("NOAUTH Authentication required."), "redis://h/0").message.endswith("..")
+    assert not translate(answer("ERR DB index is out of range."), "redis://h/99").message.endswith("..")
+
+
+def test_a_database_that_is_not_there_is_told_with_those_that_are():
+    error = translate(answer("ERR DB index is out of range"), "redis://h/99")
+    assert type(error) is errors.BackendError
+    assert "databases 0 to 15" in error.hint
+
+
+@pytest.mark.parametrize("error", [TimeoutError(), theirs.ConnectionError("Connection closed by server.")])
+def test_what_does_not_answer_with_tls_may_not_encrypt(error):
+    assert "write redis://" in translate(error, "rediss://h/0").hint
+    assert "rediss" not in translate(error, "redis://h/0").hint
+
+
 def test_an_old_server_is_told_what_is_needed():
     error = translate(answer("ERR Error compiling script: user_script:1: unexpected symbol near '#'"), "redis://h")
     assert "7.0" in error.hint

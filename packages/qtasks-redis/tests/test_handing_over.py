@@ -9,8 +9,6 @@ from qtasks.ports import BackendContext
 from qtasks.types import TaskStatus
 from qtasks_redis.broker import RedisBroker
 
-IDLE = "an owner waits"
-
 
 class Bench:
     """One broker that takes, another that publishes, and a look behind them."""
@@ -18,6 +16,8 @@ class Bench:
     def __init__(self, url):
         self.namespace = new_id()
         self.taker, self.producer = (RedisBroker.from_url(url, self.context()) for _ in range(2))
+        other = BackendContext(namespace=self.namespace, stream_cap=1)  # so it shares no connection with them
+        self.somebody = RedisBroker.from_url(url, other)
         self.owner = new_id()
         self.calls = []
         run = self.taker._run_many
@@ -44,6 +44,11 @@ class Bench:
     def key(self, name):
         return self.producer._key(name)
 
+    async def deafen(self):
+        """Let what is pushed to the owner be heard by somebody else."""
+        await self.somebody._transport.subscribe()
+        await self.command("HSET", self.key("owners"), self.owner, f"60000000 {self.somebody._transport.channel} w")
+
     async def idle(self, queues=("default",), wait_s=20.0):
         """Begin to take, and come back when the owner is said to wait."""
         taking = asyncio.create_task(self.taker.take(self.owner, list(queues), 10, wait_s))
@@ -65,6 +70,7 @@ def on_bench(redis_server):
             finally:
                 await bench.taker.close()
                 await bench.producer.close()
+                await bench.somebody.close()
 
         asyncio.run(run())
 
@@ -87,7 +93,7 @@ def test_what_is_published_for_an_idle_owner_comes_without_another_call(on_bench
 def test_a_push_that_is_lost_is_made_good_by_the_next_look(on_bench):
     async def scenario(bench):
         taking = await bench.idle()
-        await bench.command("HSET", bench.key("owners"), bench.owner, "60000000 nowhere w")
+        await bench.deafen()
         task = await bench.publish()
         [delivery] = await taking  # it looks again within 2 s
         assert delivery.id == task
@@ -100,7 +106,7 @@ def test_a_push_that_is_lost_is_made_good_by_the_next_look(on_bench):
 def test_a_push_that_comes_late_is_not_run_a_second_time(on_bench):
     async def scenario(bench):
         channel = bench.taker._transport.channel
-        await bench.command("HSET", bench.key("owners"), bench.owner, "60000000 nowhere w")
+        await bench.deafen()
         taking = await bench.idle()
         envelope = bench.envelope()
         await bench.producer.publish([envelope])
@@ -129,7 +135,7 @@ def test_an_owner_is_pushed_one_message_whatever_queues_it_waits_for(on_bench):
 def test_what_was_pushed_and_is_not_in_hand_goes_back(on_bench):
     async def scenario(bench):
         taking = await bench.idle()
-        await bench.command("HSET", bench.key("owners"), bench.owner, "60000000 nowhere w")
+        await bench.deafen()
         task = await bench.publish()
         taking.cancel()
         await asyncio.wait([taking])
@@ -137,6 +143,21 @@ def test_what_was_pushed_and_is_not_in_hand_goes_back(on_bench):
         other = new_id()
         await bench.producer.join(other, "other", 60)
         assert [one.id for one in await bench.producer.take(other, ["default"], 10, 0)] == [task]
+
+    on_bench(scenario)
+
+
+def test_a_message_for_an_owner_that_has_died_waits_for_the_next_one(on_bench):
+    async def scenario(bench):
+        taking = await bench.idle()
+        await bench.command("HSET", bench.key("owners"), bench.owner, "60000000 nobody-listens w")
+        task = await bench.publish()
+        assert await bench.command("ZCARD", bench.key("ready:default")) == 1
+        other = new_id()
+        await bench.producer.join(other, "other", 60)
+        assert [one.id for one in await bench.producer.take(other, ["default"], 10, 0)] == [task]
+        taking.cancel()
+        await asyncio.wait([taking])
 
     on_bench(scenario)
 

@@ -65,8 +65,13 @@ def test_what_is_not_understood_is_refused(url):
 def test_unknown_parameters_are_named_with_what_was_meant():
     with pytest.raises(ConfigError) as caught:
         Location.parse("redis://h?durabilty=wait&socket_timeout=3")
-    assert "'durabilty', 'socket_timeout'" in caught.value.message
+    assert caught.value.message == "redis://h has the unknown parameters 'durabilty', 'socket_timeout'."
     assert "durability" in caught.value.hint
+
+
+def test_one_unknown_parameter_is_one():
+    with pytest.raises(ConfigError, match="redis://h has the unknown parameter 'socket_timeout'"):
+        Location.parse("redis://h?socket_timeout=3")
 
 
 @pytest.mark.parametrize(

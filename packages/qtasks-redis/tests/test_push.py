@@ -88,8 +88,9 @@ def test_a_broken_connection_wakes_its_listeners_and_is_made_anew(face, redis_se
 
 
 def test_a_half_open_connection_is_replaced_within_ten_seconds(face, redis_server, monkeypatch):
-    for module in ("aio", "blocking"):  # the same, four times as fast
-        monkeypatch.setattr(f"qtasks_redis.{module}.PUSH_CHECK_S", 1.0)
+    for module in ("aio", "blocking"):  # the same, eight times as fast
+        monkeypatch.setattr(f"qtasks_redis.{module}.PUSH_CHECK_S", 0.5)
+    monkeypatch.setattr("qtasks_redis.blocking.CONNECT_TIMEOUT_S", 0.25)
     with FaultProxy(redis_server.url) as proxy:
 
         async def scenario(transport):

@@ -46,6 +46,11 @@ def test_a_certificate_is_accepted_with_its_authority_and_refused_without(face, 
     assert "ssl_ca_certs" in caught.value.hint
 
 
+def test_workers_and_producers_use_tls(tls, everything_works):
+    port, certificate = tls
+    everything_works(f"rediss://localhost:{port}?ssl_ca_certs={certificate}")
+
+
 def test_a_certificate_for_another_name_is_refused(face, tls):
     port, certificate = tls
 
@@ -80,6 +85,11 @@ def test_valkey_runs_scripts_pushes_and_waits_for_its_disk(face, tmp_path):
 
         url = server.url.replace("redis://", "valkey://") + "?durability=wait"
         assert face.run(url, scenario) == (1, b"body")
+
+
+def test_workers_and_producers_use_valkey(tmp_path_factory, everything_works):
+    with Valkey.or_skip(tmp_path_factory.mktemp("valkey"), appendonly=True) as server:
+        everything_works(server.url.replace("redis://", "valkey://"))
 
 
 def test_without_an_append_only_file_durability_is_an_error(face, tmp_path):

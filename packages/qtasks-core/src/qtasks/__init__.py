@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from qtasks.config import QueueConfig
     from qtasks.errors import QTasksError, TaskCancelError, TaskFailed, TimeLimitExceeded
     from qtasks.hooks import Plugin, hookimpl
+    from qtasks.plugins import Depends as Depends  # not in __all__: it is in another distribution
     from qtasks.result import Restarted, Task
     from qtasks.router import AsyncRouter, SyncRouter, shared_task
     from qtasks.types import TaskStatus
@@ -41,6 +42,7 @@ _HOMES = {
     "config": ["QueueConfig"],
     "errors": ["QTasksError", "TaskCancelError", "TaskFailed", "TimeLimitExceeded"],
     "hooks": ["Plugin", "hookimpl"],
+    "plugins": ["Depends"],
     "result": ["Restarted", "Task"],
     "router": ["AsyncRouter", "SyncRouter", "shared_task"],
     "types": ["TaskStatus"],

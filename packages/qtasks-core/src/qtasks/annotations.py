@@ -10,7 +10,8 @@ from __future__ import annotations
 import functools
 import inspect
 import typing
-from typing import Any
+from collections import abc
+from typing import TYPE_CHECKING, Any
 
 import attrs
 import msgspec
@@ -18,6 +19,10 @@ from msgspec import inspect as types
 
 from qtasks.errors import ArgumentsError
 
+if TYPE_CHECKING:
+    from qtasks.registry import TaskDefinition
+
+_YIELDING = (abc.AsyncGenerator, abc.AsyncIterable, abc.AsyncIterator, abc.Generator, abc.Iterable, abc.Iterator)
 _SCALARS = (types.AnyType, types.IntType, types.FloatType, types.StrType, types.BoolType, types.NoneType)
 
 
@@ -97,6 +102,20 @@ def argument_plan(function: Any, *, skip: int = 0) -> ArgumentPlan | None:
 def converted_return(function: Any) -> Any:
     """What a function's return annotation asks for; None where plain JSON is right."""
     return _wanted(_hints(inspect.unwrap(function)).get("return"))
+
+
+@functools.lru_cache(maxsize=4096)
+def converted_values(definition: TaskDefinition) -> tuple[Any, Any]:
+    """What is to be made of each value that a generator task publishes, and of their list; None for plain JSON.
+
+    Nothing is made of the list where the annotation tells of a value that is returned: it may be that one.
+    """
+    hint, handler = _hints(inspect.unwrap(definition.function)).get("return"), definition.options.generate_handler
+    arguments = typing.get_args(hint) if typing.get_origin(hint) in _YIELDING else ()
+    type_ = _wanted(arguments[0] if arguments else None) if handler is None else converted_return(handler)
+    a_list: Any = list  # mypy takes `list[type_]` for an annotation
+    returns_none = arguments[2:] in {(), (None,), (type(None),)}  # the third of Generator[...]
+    return type_, a_list[type_] if type_ is not None and returns_none else None
 
 
 def _hints(function: Any) -> dict[str, Any]:

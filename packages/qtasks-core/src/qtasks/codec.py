@@ -63,7 +63,7 @@ def encode_value(value: Any, where: str, *, limit: int = MAX_PAYLOAD_BYTES) -> b
         EncodeError: it cannot travel; the message holds the path to the bad value.
         LimitError: it is too long or too deep.
     """
-    check_value(value, where)
+    _walk(value, where, 0)
     encoded = _encode_text(value, where)
     if len(encoded) > limit:
         raise LimitError(f"{where} takes {len(encoded):,} bytes; at most {limit:,} are allowed.", TOO_LARGE_HINT)
@@ -94,22 +94,14 @@ def restore(data: bytes, type_: Any) -> Any:
         raise MalformedMessageError(f"stored value does not fit {type_!r}: {error}") from error
 
 
-def check_value(value: Any, where: str) -> None:
+def _walk(value: Any, path: _Path, depth: int) -> None:
     """Raise where a value would be lost or changed on the wire.
-
-    Args:
-        value: what is to travel.
-        where: how the value is called in errors.
 
     Raises:
         EncodeError: a NaN, an infinity, a key that is not a string, an integer beyond 64 bits, or an
             object that cannot be encoded; the message names the path to it, such as `kwargs.when[2]`.
         LimitError: lists and dicts nest deeper than `MAX_DEPTH`.
     """
-    _walk(value, where, 0)
-
-
-def _walk(value: Any, path: _Path, depth: int) -> None:
     kind = type(value)
     if kind in _PLAIN:
         return

@@ -5,7 +5,7 @@ Leaves also inherit the builtin that fits, so that code which knows nothing of Q
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 
 class QTasksError(Exception):
@@ -25,6 +25,11 @@ class QTasksError(Exception):
         return f"{self.message}\n{self.hint}" if self.hint else self.message
 
 
+def in_a_line(told: object) -> str:
+    """An error or a text for a log, whose entries are one line each: the hint follows its message."""
+    return " ".join(str(told).splitlines())
+
+
 def did_you_mean(word: str, known: Iterable[str], *, least: float = 0.6) -> str:
     """The hint that names the nearest known word; empty when none is near.
 
@@ -37,6 +42,12 @@ def did_you_mean(word: str, known: Iterable[str], *, least: float = 0.6) -> str:
 
     near = difflib.get_close_matches(word, known, n=1, cutoff=least)
     return f"Did you mean {near[0]!r}?" if near else ""
+
+
+def listed(words: Collection[str], most: int = 10) -> str:
+    """The first words by the alphabet, and how many more there are; "none" where there are none."""
+    more = f" and {len(words) - most} more" if len(words) > most else ""
+    return (", ".join(sorted(words)[:most]) or "none") + more
 
 
 class ConfigError(QTasksError, ValueError):
@@ -185,11 +196,12 @@ class TaskFailed(QTasksError):  # noqa: N818 - the name users know
         type_name: the name of the exception's type, as the worker saw it; never rebuilt by import.
         text: the exception's message.
         traceback: the traceback as text, without local variables; at most 64 KiB.
+        task: its name and id.
     """
 
-    def __init__(self, status: str, type_name: str, text: str, traceback: str = "") -> None:
+    def __init__(self, status: str, type_name: str, text: str, traceback: str = "", task: str = "") -> None:
         reason = f": {type_name}: {text}" if type_name else ""
-        super().__init__(f"task ended with status {status}{reason}")
+        super().__init__(f"{f'Task {task}' if task else 'Task'} ended with status {status}{reason}")
         self.status = status
         self.type_name = type_name
         self.text = text

@@ -272,10 +272,9 @@ class CallOptions:
         declared = {a.name for a in attrs.fields(cls)}
         for name in options:
             if name not in declared:
-                raise ConfigError(
-                    f"A call has no option {name!r}.",
-                    did_you_mean(name, declared) or f"There are {', '.join(sorted(declared))}.",
-                )
+                known = f"There are {', '.join(sorted(declared))}."
+                hint = _said_otherwise(name) or did_you_mean(name, declared) or known
+                raise ConfigError(f"A call has no option {name!r}.", hint)
         return cls(**options)
 
     def due_us(self, now_us: int) -> int:
@@ -315,12 +314,14 @@ ELSEWHERE = {
 
 
 def _said_otherwise(name: str) -> str:
-    """The hint for an option that is a task's in other queues only, or a call's here; empty for others."""
+    """The hint for an option that is called otherwise here, or belongs to the other of task and call; else empty."""
     for ours, words in ELSEWHERE.items():
         if name in words:
             return f"Here it is {ours}."
     if name in CallKeywords.__annotations__:
         return f"It is an option of a call: task.options({name}=...)."
+    if name in TaskKeywords.__annotations__:
+        return f"It is an option of the task: @app.task({name}=...)."
     return ""
 
 

@@ -53,17 +53,17 @@ class Producer:
         now = self._runtime.clock.wall_us()
         for asked, task_id in zip(calls, new_ids(len(calls)), strict=True):
             call = asked
-            if hooks.qtasks_add_task_before_broker is not None:
+            if hooks.qtasks_add_task_before_broker:
                 call = await self._before_broker(link, asked)
             message = self._message(link, call, task_id, now)
-            if hooks.broker_add_before is not None:
+            if hooks.broker_add_before:
                 model = await hooks.broker_add_before(broker=link.broker, storage=link.storage, model=message)
                 message = answered("broker_add_before", model, TaskMessage)
-            if hooks.storage_add is not None:
+            if hooks.storage_add:
                 message = await self._storage_add(link, message)
             envelopes.append(encode_message(message, limit=limit))
         ids = await link.publish(envelopes)
-        if hooks.broker_add_after is not None or hooks.qtasks_add_task_after_broker is not None:
+        if hooks.broker_add_after or hooks.qtasks_add_task_after_broker:
             await self._after(link, envelopes)
         return [
             Task(self._runtime, one.message) if one.message.id == known else await self._open(link, one.message, known)
@@ -136,17 +136,15 @@ class Producer:
         hooks = self._runtime.hooks.dispatch
         for envelope in envelopes:
             message = envelope.message
-            if hooks.broker_add_after is not None:
-                await hooks.broker_add_after(broker=link.broker, storage=link.storage, model=message)
-            if hooks.qtasks_add_task_after_broker is not None:
-                await hooks.qtasks_add_task_after_broker(
-                    qtasks=self._runtime.app,
-                    broker=link.broker,
-                    task_name=message.task,
-                    priority=message.priority,
-                    args=message.args,
-                    kw=message.kwargs,
-                )
+            await hooks.broker_add_after(broker=link.broker, storage=link.storage, model=message)
+            await hooks.qtasks_add_task_after_broker(
+                qtasks=self._runtime.app,
+                broker=link.broker,
+                task_name=message.task,
+                priority=message.priority,
+                args=message.args,
+                kw=message.kwargs,
+            )
 
 
 def _require(broker: Broker, message: TaskMessage) -> None:

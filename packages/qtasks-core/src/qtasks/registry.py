@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 import attrs
 
-from qtasks.errors import ConfigError, TaskNotRegisteredError, did_you_mean
+from qtasks.errors import ConfigError, TaskNotRegisteredError, did_you_mean, listed
 from qtasks.options import TaskOptions
 from qtasks.types import AnyFunction
 
@@ -115,8 +115,13 @@ class TaskRegistry:
         Raises:
             ConfigError: the name is taken.
         """
-        if name in self._definitions:
-            raise ConfigError(f"Task with name {name} is already registered!")
+        if first := self.find(name):
+            code = getattr(inspect.unwrap(first.function), "__code__", None)
+            place = f"{code.co_filename}, line {code.co_firstlineno}" if code else repr(first.function)
+            raise ConfigError(
+                f"Task with name {name} is already registered!",
+                f"The first one is in {place}. Give one of them another name: @app.task(name=...).",
+            )
 
     def find(self, name: str) -> TaskDefinition | None:
         """The task of that name, or None."""
@@ -157,4 +162,4 @@ class TaskRegistry:
 def _alike(name: str, known: dict[str, TaskDefinition]) -> str:
     if not known:
         return "No task is registered here: is the module with your @app.task functions imported?"
-    return did_you_mean(name, known) or f"Registered here: {', '.join(sorted(known)[:10])}."
+    return did_you_mean(name, known) or f"Registered here: {listed(known)}."

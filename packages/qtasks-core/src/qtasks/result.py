@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import datetime as dt
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
+from functools import partial
 from typing import Any, Generic, TypeVar
 from uuid import UUID
 
@@ -12,11 +13,16 @@ import attrs
 
 from qtasks.codec import decode_message, decode_value, restore
 from qtasks.errors import DeadlineError, LimitError, MalformedMessageError, QTasksError, TaskFailed
-from qtasks.message import Record, StreamSlice, TaskMessage
+from qtasks.message import ErrorInfo, Record, StreamSlice, TaskMessage
+from qtasks.options import Duration, seconds
 from qtasks.runtime import Link, Runtime
 from qtasks.types import TaskStatus
 
 R = TypeVar("R")
+
+NO_LIMIT_S = 1e9
+"""What a wait without a limit is to clocks and locks, which know no infinity: thirty years."""
+
 STREAM_WAIT_S = 5.0
 """How long one question of a stream's reader waits in the backend."""
 
@@ -113,15 +119,37 @@ class Task(Generic[R]):
         """
         if self._record is None or self._record.result is None:
             return None
-        definition = self._runtime.registry.find(self.task_name)
-        if definition is None or definition.generates or definition.options.decode is not None:
-            type_ = None  # what is stored is not what the function returned
-        else:
-            from qtasks.annotations import converted_return  # heavy, and not for those who only add tasks
+        data, definition = self._record.result, self._runtime.registry.find(self.task_name)
+        type_ = None  # plain JSON, also where `decode` has made something else of what the function returned
+        if definition is not None and not (definition.options.decode or self._runtime.config.task_default_decode):
+            from qtasks.annotations import converted_return, converted_values  # heavy, and not for mere producers
 
-            type_ = converted_return(definition.function)
-        value: R = decode_value(self._record.result) if type_ is None else restore(self._record.result, type_)
+            if not definition.generates:
+                type_ = converted_return(definition.function)
+            elif data.startswith(b"["):  # the list of what it published; anything else was returned
+                _, type_ = converted_values(definition)
+        value: R = self._restored(data, type_)
         return value
+
+    def _restored(self, data: bytes, type_: Any) -> Any:
+        if type_ is None:
+            return decode_value(data)
+        try:
+            return restore(data, type_)
+        except MalformedMessageError as error:
+            raise MalformedMessageError(
+                f"Task {self._told}: a {error.message}",
+                "Mend the annotation. An application of the same name and URL that does not register the task reads "
+                "plain JSON.",
+            ) from error
+
+    @property
+    def _told(self) -> str:
+        """Its name and id, for messages."""
+        try:
+            return f"{self.task_name} {self.id}"
+        except MalformedMessageError:
+            return f"? {self.id}"
 
     @property
     def returning_truncated(self) -> bool:
@@ -129,16 +157,18 @@ class Task(Generic[R]):
         return self._record is not None and self._record.truncated
 
     @property
+    def _failure(self) -> ErrorInfo | None:
+        return None if self._record is None else self._record.error
+
+    @property
     def error(self) -> str:
         """What ended the task, as "Type: text"; empty when nothing did."""
-        found = self._record.error if self._record else None
-        return "" if found is None else f"{found.type}: {found.text}"
+        return "" if self._failure is None else f"{self._failure.type}: {self._failure.text}"
 
     @property
     def traceback(self) -> str | None:
         """The traceback of the exception that ended the task, as text."""
-        found = self._record.error if self._record else None
-        return None if found is None else found.traceback
+        return None if self._failure is None else self._failure.traceback
 
     @property
     def retry(self) -> int:
@@ -177,30 +207,32 @@ class Task(Generic[R]):
         if not self.status.terminal:
             raise QTasksError(f"Task {self.id} has not ended: status {self.status}.", "Call wait_result() first.")
         if self.status is not TaskStatus.SUCCESS:
-            found = self._record.error if self._record else None
-            raise TaskFailed(
-                self.status, *((found.type, found.text, found.traceback) if found else ("", self.cancel_reason or ""))
-            )
+            found = self._failure or ErrorInfo("", self.cancel_reason or "")
+            raise TaskFailed(self.status, found.type, found.text, found.traceback, self._told)
         if self.returning_truncated:
             raise LimitError(f"The result of task {self.id} was too large to keep.", "Read its values: task.stream().")
         return self.returning  # type: ignore[return-value]
 
-    def wait_result(self, timeout: float = 100.0) -> Task[R] | None:
+    def wait_result(self, timeout: Duration = 100.0) -> Task[R] | None:
         """Block until the task has ended.
 
         Args:
-            timeout: for how long at most, seconds.
+            timeout: for how long at most, seconds, a duration text or a timedelta; None is without a limit.
 
         Returns:
-            this handle, brought up to date; None when time is up.
+            this handle, brought up to date; None when time is up, or when nothing is kept of the task.
+
+        Raises:
+            ConfigError: the timeout is no duration.
         """
         name = "" if self._message is None else self._message.task
-        instead = "`await task.wait_result_async()`"
-        return self._runtime.run_blocking(lambda link: self.wait(link, timeout), "wait_result()", name, instead=instead)
+        limit_s, instead = _limit_s(timeout), "`await task.wait_result_async()`"
+        return self._runtime.run_blocking(lambda link: self.wait(link, limit_s), "wait_result()", name, instead=instead)
 
-    async def wait_result_async(self, timeout: float = 100.0) -> Task[R] | None:
+    async def wait_result_async(self, timeout: Duration = 100.0) -> Task[R] | None:
         """`wait_result` for event loops."""
-        return await self._runtime.run_async(lambda link: self.wait(link, timeout))
+        limit_s = _limit_s(timeout)
+        return await self._runtime.run_async(lambda link: self.wait(link, limit_s))
 
     async def wait(self, link: Link, timeout_s: float) -> Task[R] | None:
         """Wait over a given link; what both faces run."""
@@ -210,25 +242,27 @@ class Task(Generic[R]):
         self._record = record
         return self
 
-    def stream(self, offset: int = 0, timeout: float = 100.0) -> TaskStream:
+    def stream(self, offset: int = 0, timeout: Duration = 100.0) -> TaskStream:
         """The values of a generator task, while it runs and afterwards.
 
         Args:
             offset: the first one wanted, from 0.
-            timeout: how long to wait for the next value, seconds.
+            timeout: how long to wait for the next value, as for `wait_result`.
 
         Returns:
             an iterator for `for` and for `async for`; it ends when the task has ended, and raises
-            `DeadlineError` when no value comes in time.
+            `DeadlineError` when no value comes in time, `MalformedMessageError` when one does not fit the
+            annotation by which it is restored.
         """
-        return TaskStream(self._runtime, self.id, offset, timeout)
+        type_, definition = None, self._runtime.registry.find(self.task_name)
+        if definition is not None and definition.generates:
+            from qtasks.annotations import converted_values
+
+            type_, _ = converted_values(definition)
+        return TaskStream(self._runtime, self.id, offset, _limit_s(timeout), partial(self._restored, type_=type_))
 
     def __repr__(self) -> str:
-        try:
-            name = self.task_name
-        except MalformedMessageError:
-            name = "?"
-        return f"<Task {name} {self.id} {self.status}{' (result truncated)' if self.returning_truncated else ''}>"
+        return f"<Task {self._told} {self.status}{' (result truncated)' if self.returning_truncated else ''}>"
 
 
 @attrs.frozen
@@ -245,12 +279,15 @@ class Restarted:
 class TaskStream:
     """The values of one generator task, in order; `attempt` and `offset` say where the reader is."""
 
-    def __init__(self, runtime: Runtime, task_id: str, offset: int, timeout_s: float) -> None:
+    def __init__(
+        self, runtime: Runtime, task_id: str, offset: int, timeout_s: float, read: Callable[[bytes], Any]
+    ) -> None:
         self.attempt = 0
         self.offset = offset
         self._runtime = runtime
         self._id = task_id
         self._timeout_s = timeout_s
+        self._read = read
         self._ended = False
 
     def __iter__(self) -> Iterator[Any]:
@@ -286,10 +323,14 @@ class TaskStream:
             if self.offset:
                 values.append(Restarted(found.attempt))
             self.attempt, self.offset = found.attempt, 0
-        values.extend(decode_value(value) for value in found.values)
+        values.extend(map(self._read, found.values))
         self.offset += len(found.values)
         self._ended = found.status.terminal and not found.values
         return values
+
+
+def _limit_s(timeout: Duration) -> float:
+    return NO_LIMIT_S if timeout is None else seconds(timeout, "timeout")
 
 
 def _datetime(us: int) -> dt.datetime:

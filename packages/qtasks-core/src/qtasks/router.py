@@ -26,6 +26,9 @@ from qtasks.task import AsyncTask, RegisteredTask, SyncTask
 P = ParamSpec("P")
 R = TypeVar("R")
 
+Face = Callable[[TaskDefinition, Home], RegisteredTask[Any, Any]]
+"""Makes the task of a definition: `SyncTask` or `AsyncTask`."""
+
 AnyGenerator = Generator[Any, Any, Any] | Iterator[Any] | AsyncGenerator[Any, Any] | AsyncIterator[Any]
 """What functions that yield are annotated to return; no result of a task can be one of these."""
 
@@ -82,17 +85,16 @@ class Declarations:
         self.home = Home()
         self._included_by: weakref.WeakSet[Runtime] = weakref.WeakSet()
 
-    def _declare(self, face: type[RegisteredTask[Any, Any]], name: Any, options: dict[str, Any]) -> Any:
-        def declare(function: Callable[..., Any]) -> RegisteredTask[Any, Any]:
+    def _declare(self, face: Face, name: Any, options: dict[str, Any]) -> Any:
+        """What `task` and `shared_task` do, whatever the face of the task."""
+
+        def decorate(function: Callable[..., Any]) -> RegisteredTask[Any, Any]:
             task_name = None if callable(name) else name
             definition = define(function, task_name, TaskOptions.build(**options))
-            self._register(definition)
+            _add_to_all([self.tasks, *(runtime.registry for runtime in self._included_by)], [definition])
             return face(definition, self.home)
 
-        return declare(name) if callable(name) else declare
-
-    def _register(self, definition: TaskDefinition) -> None:
-        add_to_all([self.tasks, *(runtime.registry for runtime in self._included_by)], [definition])
+        return decorate(name) if callable(name) else decorate
 
     def include_in(self, runtime: Runtime) -> None:
         """Give an application these tasks, and those declared later; new calls go to it.
@@ -100,7 +102,7 @@ class Declarations:
         Raises:
             ConfigError: a name is taken; nothing was given.
         """
-        add_to_all([runtime.registry], self.tasks)
+        _add_to_all([runtime.registry], self.tasks)
         self._included_by.add(runtime)
         self.home.settle(runtime)
 
@@ -164,7 +166,7 @@ class AsyncRouter(AsyncDeclarations):
     """Like `SyncRouter`, for `qtasks.asyncio`."""
 
 
-def add_to_all(registries: Collection[TaskRegistry], definitions: Iterable[TaskDefinition]) -> None:
+def _add_to_all(registries: Collection[TaskRegistry], definitions: Iterable[TaskDefinition]) -> None:
     """Register tasks in several registries: in all of them, or in none.
 
     Raises:
@@ -177,18 +179,8 @@ def add_to_all(registries: Collection[TaskRegistry], definitions: Iterable[TaskD
         registry.add(definition)
 
 
-# Tasks that belong to whichever application there is: `shared_task`.
-
-_shared = TaskRegistry()
-_home = Home()
-_applications: weakref.WeakSet[Runtime] = weakref.WeakSet()
-
-
-def join_shared(runtime: Runtime) -> None:
-    """Make an application known to `shared_task`: it gets the tasks declared so far, and later ones."""
-    add_to_all([runtime.registry], _shared)
-    _applications.add(runtime)
-    _home.settle(runtime)
+shared = Declarations()
+"""The tasks that belong to whichever application there is: every one includes them."""
 
 
 def shared_task(name: Any = None, *, awaiting: bool | None = None, **options: Any) -> Any:
@@ -207,10 +199,8 @@ def shared_task(name: Any = None, *, awaiting: bool | None = None, **options: An
         ConfigError: an application has a task of that name already.
     """
 
-    def declare(function: Callable[..., Any]) -> RegisteredTask[Any, Any]:
-        definition = define(function, None if callable(name) else name, TaskOptions.build(**options))
-        add_to_all([_shared, *(runtime.registry for runtime in _applications)], [definition])
+    def face(definition: TaskDefinition, home: Home) -> RegisteredTask[Any, Any]:
         awaitable = not definition.in_thread if awaiting is None else awaiting
-        return (AsyncTask if awaitable else SyncTask)(definition, _home)
+        return (AsyncTask if awaitable else SyncTask)(definition, home)
 
-    return declare(name) if callable(name) else declare
+    return shared._declare(face, name, options)  # noqa: SLF001 - of this module

@@ -33,23 +33,12 @@ log = logging.getLogger("qtasks")
 log.addHandler(logging.NullHandler())  # a library is silent until the program configures its logs
 
 PRODUCER_HOOKS = frozenset(
-    {
-        "broker_add_before",
-        "broker_add_after",
-        "broker_get",
-        "broker_flush_all",
-        "storage_add",
-        "storage_get",
-        "storage_get_all",
-        "storage_flush_all",
-        "global_config_get",
-        "global_config_get_all",
-        "global_config_get_match",
-        "global_config_set",
-    }
-    | {hook for hook, spec in SPECS.items() if spec.component in {"qtasks", "stats"}}
+    hook
+    for hook, spec in SPECS.items()
+    if spec.component in {"qtasks", "broker", "storage", "global_config", "stats"}
+    and not hook.endswith(("_start", "_stop"))
 )
-"""Hooks that fire in a producer's call; where one of them is asynchronous, a blocking caller needs the bridge."""
+"""Hooks that may fire in a producer's call; where one of them is asynchronous, a blocking caller needs the bridge."""
 
 
 @attrs.define(eq=False)

@@ -6,7 +6,7 @@ types of its function's parameters and result (checked by `tests/typing/`).
 
 from __future__ import annotations
 
-from typing import Any, Generic, ParamSpec, TypeVar, Unpack, cast, overload
+from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeVar, Unpack, cast, overload
 
 from qtasks.options import NO_OPTIONS, CallKeywords, CallOptions
 from qtasks.registry import TaskDefinition
@@ -16,6 +16,13 @@ from qtasks.runtime import Call, Home, Link
 P = ParamSpec("P")
 R = TypeVar("R")
 T = TypeVar("T")
+
+ADDED_ELSEWHERE = {
+    "add_task(...)": ("delay", "send", "kiq", "enqueue", "defer", "enqueue_job"),
+    "options(...).add_task(...)": ("apply_async", "send_with_options", "kicker", "schedule", "configure"),
+    "options(...)(...)": ("s", "si", "signature", "message"),
+}
+"""How a call is added or prepared, and what the methods of a task that do so are called in other queues."""
 
 
 def call_options(priority: int | None, timeout: float | None) -> CallOptions:
@@ -66,12 +73,16 @@ class AsyncCall(PreparedCall[T]):
         return cast("T", await self.home.runtime.run_async(lambda link: send_one(self.home, link, self.call)))
 
 
-class SyncOptioned(Generic[P, T]):
+class Optioned(Generic[P]):
     """What `task.options(...)` gives: call it with the task's own arguments."""
 
-    def __init__(self, task: SyncTask[P, Any], options: CallOptions) -> None:
+    def __init__(self, task: RegisteredTask[P, Any], options: CallOptions) -> None:
         self._task = task
         self._options = options
+
+
+class SyncOptioned(Optioned[P], Generic[P, T]):
+    """Of the blocking face; `T` is what adding a call gives."""
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> SyncCall[T]:
         """Prepare a call."""
@@ -82,12 +93,8 @@ class SyncOptioned(Generic[P, T]):
         return self(*args, **kwargs).add_task()
 
 
-class AsyncOptioned(Generic[P, T]):
-    """What `task.options(...)` gives: call it with the task's own arguments."""
-
-    def __init__(self, task: AsyncTask[P, Any], options: CallOptions) -> None:
-        self._task = task
-        self._options = options
+class AsyncOptioned(Optioned[P], Generic[P, T]):
+    """Of the awaitable face."""
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> AsyncCall[T]:
         """Prepare a call."""
@@ -121,6 +128,12 @@ class RegisteredTask(Generic[P, R]):
         """One call of this task whose options stand among its keyword arguments."""
         options = call_options(kwargs.pop("priority", None), kwargs.pop("timeout", None))
         return self.call(args, kwargs, options)
+
+    if not TYPE_CHECKING:  # who checks types has to hear of attributes that are not there
+
+        def __getattr__(self, name: str) -> Any:
+            hints = (f" Here it is {ours}." for ours, words in ADDED_ELSEWHERE.items() if name in words)
+            raise AttributeError(f"A task has no attribute {name!r}.{next(hints, '')}", name=name, obj=self)
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.definition.name}>"

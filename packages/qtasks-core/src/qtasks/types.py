@@ -31,10 +31,10 @@ class TaskStatus(enum.StrEnum):
     - `retry`: an attempt failed; the next one waits for its time. A worker takes it out.
     - `success`: the function returned. Kept for `result_ttl` seconds.
     - `error`: the function raised and no retry is left. Kept for `failure_ttl` seconds.
-    - `cancel`: cancelled on request, or by the task itself. Kept like `error`.
+    - `cancel`: cancelled on request, or by the task itself. Kept like `error`; for 7 days when it waited.
     - `dead`: never ran to an end for a reason of its own: malformed, unknown for a day, or its
       worker died three times. The dead letters; kept until replayed, dropped, or the cap is reached.
-    - `expired`: its `expires` passed before a worker took it. Kept like `error`.
+    - `expired`: its `expires` passed before a worker took it. Kept for 7 days.
     """
 
     NEW = "new"

@@ -39,6 +39,18 @@ def test_a_path_is_no_application(installed, app_file):
     assert "-A app:app" in mend
 
 
+@pytest.mark.parametrize("spec", ["app.py", "app.py:app"])
+def test_a_file_is_no_module(installed, app_file, spec):
+    _, mend = one_message(installed("-A", spec, "run"))
+    assert mend == "A module is meant, not its file: write -A app."
+
+
+def test_a_task_is_no_application(installed, app_file):
+    cause, mend = one_message(installed("-A", "app:add", "run"))
+    assert cause == "app:add is no application but a task."
+    assert "app" in mend
+
+
 def test_a_command_that_needs_an_application_says_how_to_name_one(installed):
     cause, mend = one_message(installed("run"))
     assert cause == "No application was given."

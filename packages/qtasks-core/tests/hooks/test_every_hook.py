@@ -116,4 +116,4 @@ def test_only_registration_hooks_collect():
 def test_two_registries_know_nothing_of_each_other():
     one, other = HookRegistry(), HookRegistry()
     one.add(implement("worker_start", fail))
-    assert other.dispatch.worker_start is None
+    assert not other.dispatch.worker_start

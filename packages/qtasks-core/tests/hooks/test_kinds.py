@@ -70,15 +70,27 @@ class Rescue:
         return self.answer
 
 
-def test_a_hook_without_implementations_is_none(registry):
-    assert all(getattr(registry.dispatch, hook) is None for hook in SPECS)
+def test_a_hook_without_implementations_is_false(registry):
+    assert not any(getattr(registry.dispatch, hook) for hook in SPECS)
     assert registry.dispatch.async_hooks == frozenset()
+
+
+def test_a_hook_without_implementations_is_called_like_any_other(registry, call):
+    async def function():
+        return "its own"
+
+    assert call("worker_start") is None
+    assert call("task_executor_decode", task_executor=0, result="as it was") == "as it was"
+    assert call("storage_add", storage=0, uuid="u", task_status="new") == {"uuid": "u", "task_status": "new"}
+    assert call("task_executor_run_task_trigger_error", task_executor=0, e=ValueError()) is None
+    assert call("register_brokers", register=print) == []
+    assert call("task_executor_around", call_next=function, ctx=0) == "its own"
 
 
 def test_a_plugin_that_is_removed_is_not_called_any_more(registry):
     name = registry.add(Counter())
     registry.remove(name)
-    assert registry.dispatch.worker_start is None
+    assert not registry.dispatch.worker_start
     assert registry.plugins() == []
 
 
@@ -124,11 +136,11 @@ def test_an_implementation_is_muted_after_five_failures_in_a_row(registry, call)
     assert (info.name, info.failures, info.muted) == ("broken", MUTED_AFTER, ("worker_start",))
 
 
-def test_a_hook_whose_only_implementation_is_muted_is_none(registry, call):
+def test_a_hook_whose_only_implementation_is_muted_is_false(registry, call):
     registry.add(Counter(broken=True))
     for _ in range(MUTED_AFTER):
         call("worker_start")
-    assert registry.dispatch.worker_start is None
+    assert not registry.dispatch.worker_start
 
 
 def test_a_muted_implementation_makes_its_hook_asynchronous_no_more(registry, call):

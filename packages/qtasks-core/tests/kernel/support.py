@@ -10,6 +10,7 @@ from qtasks.backends.memory.global_config import MemoryGlobalConfig
 from qtasks.backends.memory.storage import MemoryStorage
 from qtasks.backends.memory.store import LoopSleeper, Store, ThreadSleeper
 from qtasks.errors import BackendUnavailableError
+from qtasks.message import new_id
 from qtasks.ports import BackendContext
 
 PATIENCE_S = 20.0
@@ -170,3 +171,17 @@ def broker_of(app):
 def queue_of(app):
     (facts,) = broker_of(app).inspect()
     return facts
+
+
+def kill_owner_of(app, task):
+    """Have a task taken by a worker that dies; the queue is paused until then."""
+
+    async def die(link):
+        owner = new_id()
+        await link.broker.join(owner, "victim", 15)
+        await link.broker.set_paused("default", False)
+        (delivery,) = await link.broker.take(owner, ["default"], 1, 0)
+        assert delivery.id == task.id
+        await link.broker.release(owner, death="killed by signal 9")
+
+    app.runtime.run_blocking(die)

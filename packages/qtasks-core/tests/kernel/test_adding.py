@@ -202,8 +202,79 @@ def test_who_waits_for_a_task_is_told_that_it_was_cancelled(app):
     added = app.task("t")(print).add_task()
     threading.Timer(0.01, lambda: app.cancel(added.id, "stop")).start()
     assert added.wait_result(PATIENCE_S).status is TaskStatus.CANCEL
-    with pytest.raises(Exception, match="task ended with status cancel"):
+    with pytest.raises(Exception, match=f"Task t {added.id} ended with status cancel"):
         added.result()
+
+
+@pytest.mark.parametrize("limit", ["20s", dt.timedelta(seconds=20), None], ids=["text", "timedelta", "none"])
+def test_a_wait_is_limited_by_any_duration_or_by_none(app, limit):
+    task = app.task("t")(lambda: 1)
+    with running(app):
+        assert task.add_task().wait_result(limit).result() == 1
+        assert asyncio.run(wait_and_close(app, task.add_task(), limit)).result() == 1
+
+
+async def wait_and_close(app, added, limit):
+    ended = await added.wait_result_async(limit)
+    await app.runtime.link.close()
+    return ended
+
+
+@pytest.mark.parametrize("limit", ["soon", -1, True])
+def test_what_is_no_duration_is_no_limit_of_a_wait(memory_app, limit):
+    added = memory_app.task("t")(print).add_task()
+    with pytest.raises(ConfigError, match=r"^timeout: "):
+        added.wait_result(limit)
+    with pytest.raises(ConfigError, match=r"^timeout: "):
+        asyncio.run(added.wait_result_async(limit))
+    with pytest.raises(ConfigError, match=r"^timeout: "):
+        added.stream(timeout=limit)
+
+
+def test_what_is_no_list_of_calls_is_not_added(memory_app):
+    task = memory_app.task("t")(print)
+    for calls in (task(1), task, 3):
+        with pytest.raises(ConfigError, match="add_tasks takes a list of prepared calls") as raised:
+            memory_app.add_tasks(calls)
+        assert raised.value.hint == "Write app.add_tasks([task(1), task(2)])."
+    with pytest.raises(ConfigError, match="add_tasks takes prepared calls, found <SyncTask t>"):
+        memory_app.add_tasks([task])
+
+
+def test_calls_may_come_from_a_generator(memory_app):
+    task = memory_app.task("t")(print)
+    assert [added.args for added in memory_app.add_tasks(task(number) for number in range(3))] == [[0], [1], [2]]
+
+
+def test_a_task_in_the_place_of_its_name_is_told_how_it_is_added(memory_app):
+    task = memory_app.task("thumbnail")(print)
+    with pytest.raises(ConfigError, match="found <SyncTask thumbnail>") as raised:
+        memory_app.add_task(task, "a")
+    assert raised.value.hint == "Write thumbnail.add_task(...)."
+
+
+@pytest.mark.parametrize(
+    ("word", "ours"),
+    [
+        ("delay", "add_task(...)"),
+        ("send", "add_task(...)"),
+        ("kiq", "add_task(...)"),
+        ("enqueue", "add_task(...)"),
+        ("apply_async", "options(...).add_task(...)"),
+        ("s", "options(...)(...)"),
+    ],
+)
+def test_the_methods_of_other_queues_are_told_what_they_are_called_here(memory_app, word, ours):
+    task = memory_app.task("t")(print)
+    with pytest.raises(AttributeError) as raised:
+        getattr(task, word)
+    assert str(raised.value) == f"A task has no attribute {word!r}. Here it is {ours}."
+
+
+def test_an_attribute_that_no_queue_has_is_only_missing(memory_app):
+    task = memory_app.task("t")(print)
+    with pytest.raises(AttributeError, match=r"^A task has no attribute 'nonsense'\.$"):
+        _ = task.nonsense
 
 
 @pytest.mark.parametrize("name", ["", None, 3])

@@ -203,6 +203,21 @@ def test_a_unique_key_is_a_text(memory_app, unique):
         memory_app.task("t")(print).options(unique=unique)
 
 
+@pytest.mark.parametrize(
+    ("option", "mend"),
+    [
+        ("countdown", "Here it is delay= of a call: task.options(delay=...)."),
+        ("retry", "It is an option of the task: @app.task(retry=...)."),
+        ("dellay", "Did you mean 'delay'?"),
+        ("colour", "There are delay, eta, expires, headers, priority, queue, timeout, unique."),
+    ],
+)
+def test_an_option_that_a_call_does_not_have_is_told_with_what_is_meant(memory_app, option, mend):
+    with pytest.raises(ConfigError, match=f"A call has no option '{option}'") as raised:
+        memory_app.task("t")(print).options(**{option: 1})
+    assert raised.value.hint == mend
+
+
 # What a broker cannot do is refused by name.
 
 

@@ -18,10 +18,27 @@ def test_a_missing_backend_is_answered_with_the_line_that_installs_it():
     )
 
 
-@pytest.mark.parametrize("url", ["nonsense", "", 3, "localhost:6379"])
+@pytest.mark.parametrize("url", ["nonsense", 3, "localhost:6379", "me:secret@localhost:6379"])
 def test_what_is_no_url_is_refused(url):
-    with pytest.raises((ConfigError, BackendMissingError)):
-        QueueTasks(broker_url=url or "x")
+    with pytest.raises(ConfigError, match="is not a URL: it has no scheme://") as raised:
+        QueueTasks(broker_url=url)
+    assert "redis://localhost:6379/0" in raised.value.hint
+    assert "secret" not in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("scheme", "mend"),
+    [
+        ("redis+sentinel", "Install one: pip install qtasks-redis."),
+        ("rabbitmq", "Did you mean 'amqp'?"),
+        ("sqllite", "Did you mean 'sqlite'?"),
+        ("postgres", "A plugin has to bring it: none of the distributions of QTasks does."),
+    ],
+)
+def test_a_scheme_that_nothing_serves_is_told_with_what_is_meant(scheme, mend):
+    with pytest.raises(BackendMissingError, match=r"^No broker for ") as raised:
+        QueueTasks(broker_url=f"{scheme}://host", plugins=[])
+    assert raised.value.hint == f"{mend} Installed here: memory, sqlite."
 
 
 def test_a_component_is_given_once():

@@ -3,11 +3,10 @@
 import asyncio
 import threading
 
-from kernel.support import PATIENCE_S, Gate, plugin_with, troubled_app, wait_until
+from kernel.support import PATIENCE_S, Gate, kill_owner_of, plugin_with, troubled_app, wait_until
 from qtasks import QueueConfig, TaskStatus
 from qtasks.executor.context import current_executor
 from qtasks.executor.executor import TaskExecutor
-from qtasks.message import new_id
 from qtasks.testing import running
 
 
@@ -98,20 +97,6 @@ def test_a_suspect_that_waits_to_run_alone_is_handed_back_at_once_when_the_worke
         wait_until(lambda: status_of(app, suspect) is TaskStatus.NEW, "it is back in its queue")
         assert status_of(app, first) is TaskStatus.PROCESS
         gate.open()
-
-
-def kill_owner_of(app, task):
-    """Have a task taken by a worker that dies; the queue is paused until then."""
-
-    async def die(link):
-        owner = new_id()
-        await link.broker.join(owner, "victim", 15)
-        await link.broker.set_paused("default", False)
-        (delivery,) = await link.broker.take(owner, ["default"], 1, 0)
-        assert delivery.id == task.id
-        await link.broker.release(owner, death="killed by signal 9")
-
-    app.runtime.run_blocking(die)
 
 
 def test_a_flush_that_is_cut_off_by_a_stop_is_repeated(monkeypatch):

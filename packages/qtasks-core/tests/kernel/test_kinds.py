@@ -95,7 +95,7 @@ def test_what_a_task_raises_is_told_to_who_asks_for_the_result(app, function):
     with running(app):
         failed = task.add_task({}, timeout=PATIENCE_S)
     assert failed.status is TaskStatus.ERROR
-    with pytest.raises(TaskFailed, match="task ended with status error: TypeError: unsupported operand") as raised:
+    with pytest.raises(TaskFailed, match=f"^Task t {failed.id} ended with status error: TypeError: unsupp") as raised:
         failed.result()
     assert raised.value.type_name == "TypeError"
     assert "return x * 2" in raised.value.traceback
@@ -255,8 +255,9 @@ def test_only_functions_become_tasks(memory_app, junk):
 
 def test_a_name_is_registered_once(memory_app):
     memory_app.task("t")(double)
-    with pytest.raises(ValueError, match=r"^Task with name t is already registered!$"):
+    with pytest.raises(ValueError, match=r"^Task with name t is already registered!\n") as raised:
         memory_app.task("t")(add)
+    assert f"{__file__}, line {double.__code__.co_firstlineno}." in raised.value.hint
 
 
 def test_a_task_has_the_name_and_the_words_of_its_function(memory_app):

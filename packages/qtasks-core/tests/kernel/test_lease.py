@@ -11,6 +11,7 @@ from kernel.support import PATIENCE_S, Gate, TroubledBroker, new_store, short_le
 from qtasks import QueueConfig, QueueTasks, TaskStatus
 from qtasks.backends.memory.global_config import MemoryGlobalConfig
 from qtasks.backends.memory.storage import MemoryStorage
+from qtasks.message import new_id
 from qtasks.testing import running
 from qtasks.worker.lease import CELL_BYTES, Cell, Lease
 
@@ -78,6 +79,22 @@ def test_a_worker_renews_its_lease(monkeypatch):
         assert block.worker.lease.number == 1
 
 
+def test_no_beat_is_under_way_when_a_worker_closes_its_connections(monkeypatch):
+    app = QueueTasks("kernel", f"memory://{new_id()}")
+    app.task("t")(print)
+    alive = []
+    close = app.broker.close
+
+    async def closing():
+        alive.extend(each.name for each in threading.enumerate() if each.name == "qtasks-leases")
+        await close()
+
+    monkeypatch.setattr(app.broker, "close", closing)
+    with running(app):
+        assert any(each.name == "qtasks-leases" for each in threading.enumerate())
+    assert alive == []
+
+
 def test_a_beat_that_fails_is_sent_again(caplog):
     app, trouble = short_lease_app()
     app.task("t")(print)
@@ -85,7 +102,7 @@ def test_a_beat_that_fails_is_sent_again(caplog):
         trouble.refuse("beat")
         wait_until(lambda: trouble.over("beat") and trouble.calls["beat"] >= 3, "beats go on")
         assert block.worker.lease.number == 1
-    assert "The lease could not be renewed: made up by the test" in caplog.messages
+    assert "The leases could not be renewed: made up by the test" in caplog.messages
 
 
 def test_a_beat_that_fails_in_an_unexpected_way_is_sent_again():

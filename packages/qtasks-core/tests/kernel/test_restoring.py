@@ -12,8 +12,8 @@ import attrs
 import msgspec
 import pytest
 from kernel.support import PATIENCE_S
-from qtasks import TaskStatus
-from qtasks.errors import EncodeError, LimitError
+from qtasks import QueueConfig, QueueTasks, TaskStatus
+from qtasks.errors import EncodeError, LimitError, MalformedMessageError
 from qtasks.executor.executor import TaskExecutor
 from qtasks.testing import running
 
@@ -143,6 +143,18 @@ def test_without_annotations_values_are_plain_json(app):
         assert untyped.add_task(NOW, timeout=PATIENCE_S).result() == NOW.isoformat().replace("+00:00", "Z")
 
 
+def test_what_the_decode_of_the_settings_made_of_a_result_is_plain_json(url):
+    app = QueueTasks("kernel", url, config=QueueConfig(task_default_decode=lambda day: f"on {day}"))
+
+    @app.task
+    def when() -> dt.date:
+        return NOW.date()
+
+    with running(app):
+        assert when.add_task(timeout=PATIENCE_S).result() == "on 2030-01-02"
+    app.close()
+
+
 def test_a_result_read_where_its_task_is_not_registered_is_plain_json(app, url):
     @app.task
     def when() -> dt.datetime:
@@ -152,6 +164,21 @@ def test_a_result_read_where_its_task_is_not_registered_is_plain_json(app, url):
         done = when.add_task(timeout=PATIENCE_S)
         other = type(app)("kernel", url)
         assert other.get(done.uuid).returning == NOW.isoformat().replace("+00:00", "Z")
+        other.close()
+
+
+def test_a_result_that_does_not_fit_its_annotation_is_told_with_its_task_and_read_elsewhere(app, url):
+    @app.task
+    def when() -> dt.date:
+        return "tomorrow"
+
+    with running(app):
+        done = when.add_task(timeout=PATIENCE_S)
+        other = type(app)("kernel", url)
+        with pytest.raises(MalformedMessageError, match=f"^Task when {done.id}: a stored value does not fit") as raised:
+            done.result()
+        assert "An application of the same name and URL that does not register the task" in raised.value.hint
+        assert other.get(done.id).result() == "tomorrow"
         other.close()
 
 

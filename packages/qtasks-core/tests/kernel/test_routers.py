@@ -1,26 +1,22 @@
 """Routers and shared tasks: tasks that are declared before there is an application for them."""
 
 import asyncio
-import weakref
 
 import pytest
-import qtasks.router
 from kernel.support import PATIENCE_S
 from qtasks import AsyncRouter, QueueTasks, SyncRouter, shared_task
 from qtasks.asyncio import QueueTasks as AsyncQueueTasks
 from qtasks.errors import ConfigError
 from qtasks.message import new_id
-from qtasks.registry import TaskRegistry
-from qtasks.runtime import Home
+from qtasks.router import Declarations, shared
 from qtasks.testing import running
 
 
 @pytest.fixture
 def no_shared(monkeypatch):
     """The shared tasks of this test alone."""
-    monkeypatch.setattr(qtasks.router, "_shared", TaskRegistry())
-    monkeypatch.setattr(qtasks.router, "_home", Home())
-    monkeypatch.setattr(qtasks.router, "_applications", weakref.WeakSet())
+    for name, value in vars(Declarations()).items():
+        monkeypatch.setattr(shared, name, value)
 
 
 def new_app(name="kernel"):

@@ -13,7 +13,7 @@ from qtasks.executor.execution import Run
 from qtasks.executor.plan import make_plan
 from qtasks.message import WIRE_VERSION, Delivery, TaskMessage, new_id
 from qtasks.types import TaskStatus
-from qtasks.worker.slots import CallThreads, CoroutineSlots, ThreadSlots
+from qtasks.worker.slots import CoroutineSlots, Threads, ThreadSlots
 
 
 @attrs.define
@@ -61,18 +61,23 @@ class Bench:
         return [outcome.status for _, outcome in self.done]
 
 
+def slot_threads():
+    return [thread for thread in threading.enumerate() if thread.name.startswith("qtasks-slot")]
+
+
 def test_a_thread_is_started_when_it_is_needed_and_no_more_than_there_are_slots():
     gate = Gate()
     bench = Bench(gate.pass_through, count=2)
-    assert bench.slots._threads == []
+    assert slot_threads() == []
     for _ in range(5):
         bench.slots.push(bench.run())
     gate.wait_reached()
-    assert len(bench.slots._threads) == 2
+    threads = slot_threads()
+    assert len(threads) == 2
     gate.open()
     bench.wait(5)
     bench.slots.close()
-    for thread in bench.slots._threads:
+    for thread in threads:
         thread.join(PATIENCE_S)
         assert not thread.is_alive()
     assert bench.statuses() == [TaskStatus.SUCCESS] * 5
@@ -83,7 +88,7 @@ def test_a_resting_thread_is_used_again():
     for _ in range(50):
         bench.slots.push(bench.run())
         bench.wait(1)
-    assert len(bench.slots._threads) <= 2
+    assert len(slot_threads()) <= 2
     bench.slots.close()
 
 
@@ -230,10 +235,10 @@ def test_a_slot_that_was_cancelled_while_it_was_idle_does_not_swallow_a_run():
 
 def test_calls_one_after_the_other_share_a_thread_and_calls_at_a_time_have_their_own():
     async def main():
-        threads = CallThreads()
-        alone = {await threads.call(threading.get_ident) for _ in range(100)}
+        threads = Threads("qtasks-test")
+        alone = {await threads.answer(threading.get_ident) for _ in range(100)}
         together = threading.Barrier(3, timeout=PATIENCE_S)
-        places = await asyncio.gather(*(threads.call(together.wait) for _ in range(3)))
+        places = await asyncio.gather(*(threads.answer(together.wait) for _ in range(3)))
         threads.close()
         return len(alone), sorted(places)
 
@@ -242,14 +247,14 @@ def test_calls_one_after_the_other_share_a_thread_and_calls_at_a_time_have_their
 
 def test_a_call_raises_where_it_is_awaited_and_its_thread_goes_on():
     async def main():
-        threads = CallThreads()
+        threads = Threads("qtasks-test")
         with pytest.raises(SystemExit):
-            await threads.call(sys.exit)
-        name = (await threads.call(threading.current_thread)).name
+            await threads.answer(sys.exit)
+        name = (await threads.answer(threading.current_thread)).name
         threads.close()
         return name
 
-    assert asyncio.run(main()) == "qtasks-call-0"
+    assert asyncio.run(main()) == "qtasks-test-0"
 
 
 STUCK = """

@@ -120,6 +120,15 @@ def test_it_waits_for_a_worker_that_knows_it(app):
     assert waiting(app, task).startswith("No worker that took it knew the task")
 
 
+def test_a_suspect_waits_until_it_can_run_alone(app):
+    task = app.add_task("a")
+    worker = HandWorker(app)
+    worker.take()
+    worker.die("killed")
+    HandWorker(app).report()
+    assert waiting(app, task).endswith("one died with it, so it runs alone.")
+
+
 def test_it_is_next(app):
     task = app.add_task("a")
     HandWorker(app).report()

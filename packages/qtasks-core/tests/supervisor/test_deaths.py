@@ -37,6 +37,8 @@ def test_a_task_that_ends_its_process_is_a_death_whatever_the_status(fleet, stat
     notes = [note.error for note in fleet.record(task.uuid).history]
     assert [note.rpartition(",")[0] for note in notes] == [f"exited with status {status}"] * 3
     until(lambda: f"Task leave {task.uuid.hex} is a dead letter: 3 workers died with it." in fleet.log)
+    assert f"`qtasks -A app:app stats inspect task {task.uuid.hex}` tells of each death" in fleet.log
+    assert f"`qtasks -A app:app dlq replay {task.uuid.hex}` runs it again" in fleet.log
     counts = until(lambda: (found := counted(fleet)["leave"]).failures and found)
     assert (counts.runs, counts.crashes, counts.failures) == (0, 3, 1)
     assert counts.last_error == f"WorkerDied: {fleet.record(task.uuid).error.text}"

@@ -2,10 +2,11 @@
 
 import os
 import signal
+from pathlib import Path
 
 import pytest
 from qtasks import TaskStatus
-from qtasks_testkit.faults.fleet import until
+from qtasks_testkit.faults.fleet import APP, until
 
 
 @pytest.mark.parametrize(
@@ -44,6 +45,35 @@ def test_it_can_be_stopped_while_it_starts(fleet):
     until(lambda: fleet.children)
     fleet.signal(signal.SIGTERM)
     assert fleet.ended(within_s=5) == 0
+
+
+LINGERS = """
+import pathlib, sys, time
+if ("qtasks.app.child" in sys.orig_argv) is {in_child}:
+    pathlib.Path("importing").touch()
+    time.sleep(60)
+"""
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
+def test_a_signal_before_anything_is_started_ends_it_in_order(fleet, number):
+    fleet.write(LINGERS.format(in_child=False))
+    fleet.run()
+    until(Path("importing").exists)
+    fleet.signal(number)
+    assert fleet.ended(within_s=5) == 0
+    assert fleet.log == f"Stopped by {number.name}: no worker runs.\n"
+
+
+def test_a_signal_to_the_group_ends_children_that_start_in_order(fleet):
+    fleet.write(APP + LINGERS.format(in_child=True))
+    fleet.run()
+    until(Path("importing").exists)
+    fleet.signal(signal.SIGTERM, group=True)
+    assert fleet.ended(within_s=5) == 0
+    assert "Stopping on SIGTERM" in fleet.log
+    assert "died" not in fleet.log
+    assert "could not start" not in fleet.log
 
 
 def test_tasks_that_outlive_the_grace_are_handed_back_uncounted(fleet):

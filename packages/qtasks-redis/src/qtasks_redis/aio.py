@@ -97,7 +97,7 @@ class _AioSession(Session):
         self.subscribed = asyncio.Event()
         self.keeper: asyncio.Task[None] | None = None
         self.failure: BackendError | None = None
-        """Why the channel was last not subscribed."""
+        """Why the channel is not subscribed; None when it is."""
 
 
 class AioTransport(Transport):
@@ -130,6 +130,8 @@ class AioTransport(Transport):
                 await session.subscribed.wait()
         except TimeoutError as error:
             raise session.failure or translate(error, self.location.redacted) from error
+        if session.failure is not None:
+            raise session.failure
 
     def _session(self) -> _AioSession:
         loop = asyncio.get_running_loop()
@@ -206,6 +208,8 @@ class AioTransport(Transport):
             except (BackendError, RedisError, OSError) as error:
                 session.failure = translate(error, self.location.redacted)
                 _log.debug("Not subscribed: %s", session.failure)
+                if not isinstance(session.failure, BackendUnavailableError):  # those who wait need not wait longer
+                    session.subscribed.set()
             session.subscribed.clear()
             session.subscriptions.stir()
             await asyncio.sleep(begun + RECONNECT_S - time.monotonic())
@@ -222,6 +226,7 @@ class AioTransport(Transport):
                 await link.send(("PING",))
             asked = push is None
             if push and push[0] == b"subscribe" and push[1] == session.channel.encode():
+                session.failure = None
                 session.subscribed.set()
                 session.subscriptions.stir()
             elif push:

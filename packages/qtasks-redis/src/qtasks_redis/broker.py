@@ -64,7 +64,9 @@ class RedisBroker(RedisComponent, Broker):
         batches = [
             (queue, places[at : at + BATCH]) for queue, places in queues.items() for at in range(0, len(places), BATCH)
         ]
-        calls = [("ready", *publish_arguments(queue, [envelopes[at] for at in places])) for queue, places in batches]
+        # The nodes of a cluster cannot tell whether somebody hears a push.
+        how = "ready" if self.server.location.kind == "cluster" else "push"
+        calls = [(how, *publish_arguments(queue, [envelopes[at] for at in places])) for queue, places in batches]
         ids = [envelope.message.id for envelope in envelopes]
         replies = await self._run_many("publish", calls, durable=True)
         for (_, places), known in zip(batches, replies, strict=True):

@@ -13,6 +13,8 @@ from redis import exceptions as theirs
 _PASSWORD = "Check the user name and the password in the URL; percent-encode special characters."  # noqa: S105
 _RIGHTS = "Allow the user all commands on what is below qtasks: (ACL SETUSER name ~qtasks:* &qtasks:* +@all)."
 _REACH = "Check that the server runs, and the host and the port in the URL."
+_PLAIN = "If it does not encrypt, write redis:// or valkey:// in the place of rediss:// or valkeys://."
+_DATABASE = "Servers have the databases 0 to 15 unless their configuration says otherwise: mend the number in the URL."
 _FULL = "Free disk space on the server and look into its log: it cannot save its data."
 _FOREIGN = "A key below qtasks: was written by something else: find it and delete it."
 
@@ -61,7 +63,7 @@ def translate(error: Exception, where: str) -> errors.BackendError:
         return error
     for kind, ours, hint in _CLASSES:
         if isinstance(error, kind):
-            return ours(f"{where} refused: {error}.", hint)
+            return ours(f"{where} refused: {str(error).rstrip('.')}.", hint)
     if isinstance(error, theirs.ResponseError):
         return _translate_answer(str(error), where)
     return _translate_failure(error, where)
@@ -74,20 +76,23 @@ def _translate_answer(text: str, where: str) -> errors.BackendError:
         text = text.partition(", with args")[0]  # which follow
     elif any(sign in text for sign in _SPOILT):
         ours, hint = errors.BackendCorruptError, _FOREIGN
-    return ours(f"{where} refused: {text}.", hint)
+    elif "DB index is out of range" in text:
+        ours, hint = errors.BackendError, _DATABASE
+    return ours(f"{where} refused: {text.rstrip('.')}.", hint)
 
 
 def _translate_failure(error: Exception, where: str) -> errors.BackendError:
     tls = _tls_cause(error)
+    reach = f"{_REACH} {_PLAIN}" if where.startswith("rediss") else _REACH
     if isinstance(tls, ssl.SSLCertVerificationError):
         text = f"{where} shows a certificate that is not trusted: {tls.verify_message}."
         return errors.BackendError(text, "Name the file with its authority: ?ssl_ca_certs=/path/to/ca.pem")
     if tls is not None:
-        return errors.BackendError(f"{where} does not encrypt as expected: {tls}.", "Use redis:// without TLS.")
+        return errors.BackendError(f"{where} does not encrypt as expected: {tls}.", _PLAIN)
     if isinstance(error, TimeoutError | theirs.TimeoutError):
-        return errors.BackendUnavailableError(f"{where} did not answer in time.", _REACH)
+        return errors.BackendUnavailableError(f"{where} did not answer in time.", reach)
     if isinstance(error, OSError | theirs.ConnectionError):
-        return errors.BackendUnavailableError(f"{where} cannot be reached: {error}", _REACH)
+        return errors.BackendUnavailableError(f"{where} cannot be reached: {str(error).rstrip('.')}.", reach)
     return errors.BackendError(f"{where} failed: {error!r}.", "Check that a server of Redis answers there.")
 
 

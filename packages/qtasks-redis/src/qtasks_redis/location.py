@@ -135,7 +135,8 @@ def _options(parts: SplitResult, where: str) -> dict[str, str]:
     options = dict(parse_qsl(parts.query, keep_blank_values=True))
     if unknown := [name for name in options if name not in known]:
         hint = did_you_mean(unknown[0], known) or f"Known are {', '.join(known)}."
-        raise ConfigError(f"{where} has the unknown parameters {', '.join(map(repr, unknown))}.", hint)
+        several = "s" if len(unknown) > 1 else ""
+        raise ConfigError(f"{where} has the unknown parameter{several} {', '.join(map(repr, unknown))}.", hint)
     return options
 
 

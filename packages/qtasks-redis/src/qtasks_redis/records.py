@@ -174,9 +174,9 @@ def read_deliveries(owner: str, found: Sequence[Any]) -> list[Delivery]:
 def read_pushed(owner: str, body: bytes) -> Delivery | None:
     """What was pushed into an owner's hands: token and record; None when somebody else has published it."""
     token, record = body[:14], body[14:]
-    if not _TOKEN.fullmatch(token):
-        return None
     head = record.find(b"\n", MEMBER_BYTES)
+    if head < 0 or not _TOKEN.fullmatch(token):
+        return None
     member, queue = record[:MEMBER_BYTES], record[MEMBER_BYTES:head]
     receipt = Receipt(owner.encode() + token, member, queue)
     return Delivery(receipt, member[22:].decode(errors="replace"), record[head + 1 :], 0, 0, int(token, 16))

@@ -23,9 +23,9 @@ from qtasks.ports import BackendContext, Broker, CancelAnswer, Component, Global
 from qtasks.producer import Producer
 from qtasks.registry import TaskDefinition, check_task_name
 from qtasks.result import Task
-from qtasks.router import Declarations, join_shared
+from qtasks.router import Declarations, shared
 from qtasks.runtime import Call, Link, Make, Runtime
-from qtasks.task import PreparedCall, call_options, send_one
+from qtasks.task import PreparedCall, RegisteredTask, call_options, send_one
 
 FLUSH_BATCH = 1000
 """How many records `flush_all` deletes in one step."""
@@ -98,7 +98,7 @@ class Application(Declarations):
         self.runtime = Runtime(self.name, self.config, self.tasks, self.hooks, link, self._bridge, self)
         self.runtime.producer = Producer(self.runtime)
         self.home.settle(self.runtime)
-        join_shared(self.runtime)
+        shared.include_in(self.runtime)
 
     # Wiring.
 
@@ -189,6 +189,9 @@ class Application(Declarations):
     # Operations: the one implementation behind both faces.
 
     def _call(self, task_name: str, args: tuple[Any, ...], kwargs: dict[str, Any], options: CallOptions) -> Call:
+        if isinstance(task_name, RegisteredTask):
+            mend = f"Write {task_name.task_name}.add_task(...)."
+            raise ConfigError(f"add_task of an application takes a task's name, found {task_name!r}.", mend)
         definition: TaskDefinition | None = self.tasks.find(check_task_name(task_name))
         return Call(task_name, args, kwargs, options, definition)
 
@@ -199,12 +202,14 @@ class Application(Declarations):
         return lambda link: send_one(self.home, link, call)
 
     def _add_many(self, calls: Sequence[PreparedCall[Any]]) -> Make[list[Task[Any]]]:
+        mend = "Write app.add_tasks([task(1), task(2)])."
+        if not isinstance(calls, Iterable):
+            raise ConfigError(f"add_tasks takes a list of prepared calls, found {calls!r}.", mend)
+        bare = []
         for call in calls:
             if not isinstance(call, PreparedCall):
-                raise ConfigError(
-                    f"add_tasks takes prepared calls, found {call!r}.", "Write app.add_tasks([task(1), task(2)])."
-                )
-        bare = [call.call for call in calls]
+                raise ConfigError(f"add_tasks takes prepared calls, found {call!r}.", mend)
+            bare.append(call.call)
         return lambda link: self.runtime.producer.send(link, bare)
 
     async def read(self, link: Link, uuid: UUID | str) -> Task[Any] | None:
@@ -212,41 +217,32 @@ class Application(Declarations):
         (record,) = await link.storage.get_many([task_id(uuid)])
         task = None if record is None else Task[Any](self.runtime, None, record)
         hooks = self.hooks.dispatch
-        if hooks.storage_get is not None:
-            task = await hooks.storage_get(storage=link.storage, result=task)
-        if hooks.broker_get is not None:
-            task = await hooks.broker_get(broker=link.broker, task=task)
-        if hooks.qtasks_get is not None:
-            task = await hooks.qtasks_get(qtasks=self, broker=link.broker, task=task)
-        return task
+        task = await hooks.storage_get(storage=link.storage, result=task)
+        task = await hooks.broker_get(broker=link.broker, task=task)
+        answer: Task[Any] | None = await hooks.qtasks_get(qtasks=self, broker=link.broker, task=task)
+        return answer
 
     async def read_many(self, link: Link, **which: Any) -> list[Record]:
         """Read the records that fit, the newest first, with the hook of reading; `which` as for `Storage.find`."""
         records = await link.storage.find(**which)
-        if self.hooks.dispatch.storage_get_all is not None:
-            records = list(await self.hooks.dispatch.storage_get_all(storage=link.storage, results=records))
-        return records
+        return list(await self.hooks.dispatch.storage_get_all(storage=link.storage, results=records))
 
     async def _cancel(self, link: Link, uuid: UUID | str, reason: str) -> CancelAnswer:
         return await link.broker.cancel(task_id(uuid), reason)
 
     async def _ping(self, link: Link) -> bool:
         hooks = self.hooks.dispatch
-        if hooks.qtasks_ping is not None:
-            await hooks.qtasks_ping(qtasks=self, global_config=link.global_config.backend)
+        await hooks.qtasks_ping(qtasks=self, global_config=link.global_config.backend)
         await link.broker.inspect()
         return True
 
     async def _flush_all(self, link: Link) -> None:
         hooks = self.hooks.dispatch
-        if hooks.qtasks_flush_all is not None:
-            await hooks.qtasks_flush_all(qtasks=self, broker=link.broker)
-        if hooks.broker_flush_all is not None:
-            await hooks.broker_flush_all(broker=link.broker)
+        await hooks.qtasks_flush_all(qtasks=self, broker=link.broker)
+        await hooks.broker_flush_all(broker=link.broker)
         for queue in await link.broker.inspect():
             await link.broker.purge(queue.name)
-        if hooks.storage_flush_all is not None:
-            await hooks.storage_flush_all(storage=link.storage)
+        await hooks.storage_flush_all(storage=link.storage)
         while records := await link.storage.find(limit=FLUSH_BATCH):
             await link.storage.remove([record.id for record in records])
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import importlib
+import re
 from collections.abc import Callable
 from typing import Any, Literal
 from urllib.parse import urlsplit
 
-from qtasks.errors import BackendMissingError, ConfigError, PluginError
+from qtasks.errors import BackendMissingError, ConfigError, PluginError, did_you_mean
 from qtasks.hooks import Dispatch
 from qtasks.ports import BackendContext, Component
 from qtasks.runtime import drive
@@ -22,11 +23,15 @@ DISTRIBUTIONS = {
     "rediss": "qtasks-redis",
     "unix": "qtasks-redis",
     "valkey": "qtasks-redis",
+    "valkeys": "qtasks-redis",
     "amqp": "qtasks-rabbitmq",
     "amqps": "qtasks-rabbitmq",
     "kafka": "qtasks-kafka",
 }
 """Our own distributions, for the line that says what to install."""
+
+_MEANT = {"rabbitmq": "Did you mean 'amqp'?"}
+"""What to say of words that are like none of ours."""
 
 _WORDS: dict[Role, str] = {"broker": "broker", "storage": "storage", "global_config": "global config"}
 
@@ -46,8 +51,7 @@ class Backends:
         }
         self._targets: dict[Role, dict[str, str | type[Component]]] = {role: {} for role in hooks}
         for role, hook in hooks.items():
-            if hook is not None:
-                drive(hook(register=_register_into(self._targets[role])))
+            drive(hook(register=_register_into(self._targets[role])))
 
     def serves(self, role: Role, url: str) -> bool:
         """True when something is registered for the URL's scheme."""
@@ -68,11 +72,13 @@ class Backends:
         found = scheme(url)
         target = self._targets[role].get(found)
         if target is None:
-            raise BackendMissingError(
-                f"No {_WORDS[role]} for {found}://.",
-                f"Install one: pip install {DISTRIBUTIONS.get(found, f'<a distribution that serves {found}://>')}. "
-                f"Installed here: {', '.join(self.schemes(role)) or 'none'}.",
-            )
+            hint = "A plugin has to bring it: none of the distributions of QTasks does."
+            if distribution := DISTRIBUTIONS.get(found.partition("+")[0]):
+                hint = f"Install one: pip install {distribution}."
+            elif meant := _MEANT.get(found) or did_you_mean(found, [*DISTRIBUTIONS, *self._targets[role]]):
+                hint = meant
+            installed = f"Installed here: {', '.join(self.schemes(role)) or 'none'}."
+            raise BackendMissingError(f"No {_WORDS[role]} for {found}://.", f"{hint} {installed}")
         return _load(target).from_url(url, context)
 
 
@@ -82,9 +88,13 @@ def scheme(url: str) -> str:
     Raises:
         ConfigError: it has none.
     """
-    found = urlsplit(url).scheme if isinstance(url, str) else ""
-    if not found or ":" not in url:
-        raise ConfigError(f"{url!r} is not a URL.", 'Write it like "sqlite:///queue.db" or "redis://localhost:6379/0".')
+    found = urlsplit(url).scheme if isinstance(url, str) and "://" in url else ""
+    if not found:
+        shown = re.sub(".*@", "***@", str(url))  # there may be a password before it
+        raise ConfigError(
+            f"'{shown}' is not a URL: it has no scheme://.",
+            'Write it like "sqlite:///queue.db" or "redis://localhost:6379/0".',
+        )
     return found.lower()
 
 

@@ -17,8 +17,9 @@ import msgspec
 
 from qtasks.app import logs
 from qtasks.app.locate import load_app
-from qtasks.errors import QTasksError
-from qtasks.supervisor.lifeline import PARENTS_SIGNALS, Lifeline, Notice, shared_cell
+from qtasks.errors import QTasksError, in_a_line
+from qtasks.supervisor.lifeline import Lifeline, Notice, shared_cell
+from qtasks.supervisor.signals import PARENTS_SIGNALS, STOP_SIGNALS
 from qtasks.worker.lease import Cell, Lease
 
 if TYPE_CHECKING:
@@ -52,11 +53,11 @@ class ChildOptions(msgspec.Struct, frozen=True, omit_defaults=True):
 
 def main(arguments: Sequence[str]) -> int:
     """Run one worker until it is done. Returns the exit status."""
-    _leave_terminal_to_parent()
     options = msgspec.json.decode(arguments[0], type=ChildOptions)
     lifeline, memory = Lifeline(int(arguments[1])), int(arguments[2])
     cell = shared_cell(memory)
     os.close(memory)
+    _heed_signals(lifeline)
     lifeline.start()
     logs.configure(options.log_style, options.log_level)
     try:
@@ -64,8 +65,8 @@ def main(arguments: Sequence[str]) -> int:
         lifeline.stop = partial(starter.stop, at_once=True)
         starter.run()
     except QTasksError as error:
-        log.error("%s", error)  # noqa: TRY400 - the text says it all
-        lifeline.tell(Notice(error=str(error)))
+        log.error("%s", in_a_line(error))  # noqa: TRY400 - the text says it all
+        lifeline.tell(Notice(error=in_a_line(error)))
         return 1
     except BaseException as error:
         lifeline.tell(Notice(error=f"{type(error).__name__}: {error}"))
@@ -91,11 +92,17 @@ def _starter(options: ChildOptions, lifeline: Lifeline, cell: Cell) -> Starter:
     return starter
 
 
-def _leave_terminal_to_parent() -> None:
-    """Ignore Ctrl-C and the end of the terminal: the supervisor hears them and says what is to be done."""
+def _heed_signals(lifeline: Lifeline) -> None:
+    """Ignore Ctrl-C and the end of the terminal, which the supervisor hears; until the worker runs, end on SIGTERM."""
+
+    def end(_number: int, _frame: object) -> None:
+        lifeline.tell(Notice(done=True))  # it has nothing in hand: this is no crash
+        os._exit(0)
+
     for number in PARENTS_SIGNALS:
         signal.signal(number, signal.SIG_IGN)
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, PARENTS_SIGNALS)
+    signal.signal(signal.SIGTERM, end)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, STOP_SIGNALS)
 
 
 if __name__ == "__main__":

@@ -43,7 +43,7 @@ class Runs(Application):
     def stop(self) -> None:
         """Stop the worker that `run_forever` runs: it finishes what it can in its grace. From any thread."""
         starter = getattr(self, "starter", None)
-        if (hook := self.hooks.dispatch.qtasks_stop) is not None:
+        if hook := self.hooks.dispatch.qtasks_stop:  # asked, because the call below opens connections
             self.runtime.run_blocking(lambda _link: hook(qtasks=self, starter=starter), "stop()")
         if starter is not None:
             starter.stop()

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from qtasks.app.application import Application
 from qtasks.errors import AppNotFoundError, did_you_mean
+from qtasks.task import RegisteredTask
 
 _SPEC = re.compile(r"([A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*)(?::([A-Za-z_]\w*))?", re.ASCII)
 
@@ -44,11 +45,12 @@ def load_app(spec: str) -> Application:
         raise AppNotFoundError(
             f"Module {module_name!r} has no attribute {attribute!r}.", _applications(module, attribute)
         )
-    if not isinstance(found, Application) and callable(found):
+    if not isinstance(found, Application | RegisteredTask) and callable(found):
         found = found()
     if not isinstance(found, Application):
+        kind = "a task" if isinstance(found, RegisteredTask) else type(found).__name__
         raise AppNotFoundError(
-            f"{module_name}:{attribute} is no application but {type(found).__name__}.", _applications(module, attribute)
+            f"{module_name}:{attribute} is no application but {kind}.", _applications(module, attribute)
         )
     return found
 
@@ -67,7 +69,9 @@ def _require_module(name: str, directory: str) -> None:
         if missing:
             raise AppNotFoundError(
                 f"There is no module {known!r} in {directory} or on the Python path.",
-                "Run the command in the directory of your module, or set PYTHONPATH.",
+                f"A module is meant, not its file: write -A {name.removesuffix('.py')}."
+                if name.endswith(".py")
+                else "Run the command in the directory of your module, or set PYTHONPATH.",
             )
 
 

@@ -69,7 +69,8 @@ class TextFormatter(logging.Formatter):
         task_id = getattr(record, "task_id", "")
         if not task_id or "%(task_id)" in (self._fmt or ""):
             return line
-        return f"{line} [{record.task_name} {task_id} attempt {record.attempt}]"  # type: ignore[attr-defined]
+        first, newline, more = line.partition("\n")
+        return f"{first} [{record.task_name} {task_id} attempt {record.attempt}]{newline}{more}"  # type: ignore[attr-defined]
 
 
 class JsonFormatter(logging.Formatter):

@@ -27,29 +27,25 @@ class Settings:
     async def get(self, name: str, key: str) -> JSON:
         """One value, then `global_config_get`."""
         found = await self.backend.get(name, key)
-        if self._hooks.global_config_get is not None:
-            found = await self._hooks.global_config_get(global_config=self.backend, get=found)
-        return found
+        answer: JSON = await self._hooks.global_config_get(global_config=self.backend, get=found)
+        return answer
 
     async def get_all(self, name: str) -> dict[str, JSON]:
         """All values, then `global_config_get_all`."""
         found = await self.backend.get_all(name)
-        if self._hooks.global_config_get_all is not None:
-            found = await self._hooks.global_config_get_all(global_config=self.backend, get=found)
-        return found
+        answer: dict[str, JSON] = await self._hooks.global_config_get_all(global_config=self.backend, get=found)
+        return answer
 
     async def get_match(self, name: str, pattern: str) -> dict[str, JSON]:
         """The values that fit, then `global_config_get_match`."""
         found = await self.backend.get_match(name, pattern)
-        if self._hooks.global_config_get_match is not None:
-            found = await self._hooks.global_config_get_match(global_config=self.backend, get=found)
-        return found
+        answer: dict[str, JSON] = await self._hooks.global_config_get_match(global_config=self.backend, get=found)
+        return answer
 
     async def set(self, name: str, key: str, value: JSON) -> None:
         """`global_config_set`, then write what it made of the value."""
-        if self._hooks.global_config_set is not None:
-            made = await self._hooks.global_config_set(global_config=self.backend, name_=name, key=key, value=value)
-            name, key, value = made["name_"], made["key"], made["value"]
+        made = await self._hooks.global_config_set(global_config=self.backend, name_=name, key=key, value=value)
+        name, key, value = made["name_"], made["key"], made["value"]
         await self.backend.set(name, key, value)
 
     async def wait_change(self, version: int, timeout_s: float) -> int:

@@ -9,7 +9,8 @@ import signal
 import threading
 from typing import TYPE_CHECKING, Any
 
-from qtasks.worker.lease import BeatThread, Lease
+from qtasks.supervisor.leases import Leases
+from qtasks.worker.lease import Announce, Lease
 from qtasks.worker.worker import Worker
 
 if TYPE_CHECKING:
@@ -24,16 +25,20 @@ class Starter:
     Args:
         app: the application.
         lease: a lease that a supervisor renews; None has a daemon thread renew it.
+        announce: told of each new incarnation.
         options: for the worker: `name`, `concurrency`, `queues`, `burst` and so on.
     """
 
-    def __init__(self, app: Application, *, lease: Lease | None = None, **options: Any) -> None:
+    def __init__(
+        self, app: Application, *, lease: Lease | None = None, announce: Announce | None = None, **options: Any
+    ) -> None:
         self._app = app
-        self._supervised = lease is not None
         self._loop: asyncio.AbstractEventLoop | None = None
+        self._leases = Leases(app.runtime) if lease is None else None
+        self._announce = announce
         self.lease = lease or Lease(app.config.lease)
         worker_class = app.worker_class or Worker
-        self.worker: Worker = worker_class(app.runtime, lease=self.lease, **options)
+        self.worker: Worker = worker_class(app.runtime, lease=self.lease, announce=self._joined, **options)
 
     def run(self) -> None:
         """Run until the worker stops.
@@ -65,48 +70,46 @@ class Starter:
         self._loop = asyncio.get_running_loop()
         runtime, hooks = self._app.runtime, self._app.hooks.dispatch
         link = runtime.link
-        if hooks.starter_start is not None:
-            await hooks.starter_start(starter=self)
+        await hooks.starter_start(starter=self)
         await link.open()
-        if hooks.broker_start is not None:
-            await hooks.broker_start(broker=link.broker, worker=self.worker)
-        if hooks.storage_start is not None:
-            await hooks.storage_start(storage=link.storage)
-        if hooks.global_config_start is not None:
-            await hooks.global_config_start(global_config=link.global_config.backend)
-        beats = None if self._supervised else BeatThread(runtime, self.lease)
-        if beats is not None:
-            beats.start()
+        await hooks.broker_start(broker=link.broker, worker=self.worker)
+        await hooks.storage_start(storage=link.storage)
+        await hooks.global_config_start(global_config=link.global_config.backend)
+        if self._leases is not None:
+            self._leases.start()
         try:
             await self.worker.run()
         finally:
-            if beats is not None:
-                beats.stop()
-            if hooks.global_config_stop is not None:
-                await hooks.global_config_stop(global_config=link.global_config.backend)
-            if hooks.storage_stop is not None:
-                await hooks.storage_stop(storage=link.storage)
-            if hooks.broker_stop is not None:
-                await hooks.broker_stop(broker=link.broker)
+            if self._leases is not None:  # a beat under way has to end before its connection is closed
+                await asyncio.to_thread(self._leases.close, 2 * self._app.config.call_timeout + 1)
+            await hooks.global_config_stop(global_config=link.global_config.backend)
+            await hooks.storage_stop(storage=link.storage)
+            await hooks.broker_stop(broker=link.broker)
             await link.close()
-            if hooks.starter_stop is not None:
-                await hooks.starter_stop(starter=self)
+            await hooks.starter_stop(starter=self)
+
+    def _joined(self, owner: str, number: int) -> None:
+        """The worker has begun an incarnation: whoever renews its lease is told."""
+        if self._leases is not None:
+            self._leases.hold(self.lease.cell, owner, number)
+        if self._announce is not None:
+            self._announce(owner, number)
 
     def _watch_signals(self, loop: asyncio.AbstractEventLoop) -> None:
         if threading.current_thread() is not threading.main_thread():
             return
-        for number in (signal.SIGTERM,) if self._supervised else (signal.SIGTERM, signal.SIGINT):
+        for number in (signal.SIGTERM,) if self._leases is None else (signal.SIGTERM, signal.SIGINT):
             with contextlib.suppress(NotImplementedError):  # Windows
-                loop.add_signal_handler(number, self._signalled)
+                loop.add_signal_handler(number, self._signalled, number)
 
-    def _signalled(self) -> None:
-        if self._supervised:
+    def _signalled(self, number: signal.Signals) -> None:
+        if self._leases is None:  # under a supervisor
             self.worker.stop()
         elif self.worker.stopping:
             log.warning("Second signal: stopping at once; what runs goes back to its queue.")
             self.worker.stop(0)
         else:
-            log.info("Stopping: running tasks have %g s to finish.", self._app.config.grace)
+            log.info("Stopping on %s: running tasks have %g s to finish.", number.name, self._app.config.grace)
             self.worker.stop()
 
 

@@ -182,7 +182,7 @@ class BoundAsyncTask(BoundTask):
 
 
 def bind(executor: TaskExecutor) -> BoundTask:
-    """The bound task object of an attempt."""
+    """The bound task object of an attempt, which `echo=True` puts first among the arguments."""
     home = Home(executor.runtime)
     if executor.task_func.in_thread:
         return BoundSyncTask(SyncTask(executor.task_func, home), executor.ctx)

@@ -18,7 +18,7 @@ from msgspec import convert
 from msgspec.structs import asdict, replace
 
 from qtasks.codec import encode_value
-from qtasks.errors import ArgumentsError, LimitError, PluginError, TaskCancelError, TimeLimitExceeded
+from qtasks.errors import ArgumentsError, LimitError, PluginError, TaskCancelError, TimeLimitExceeded, in_a_line
 from qtasks.executor.context import current_executor
 from qtasks.executor.limits import ThreadTimeLimitExceeded
 from qtasks.executor.plan import make_plan
@@ -173,11 +173,11 @@ async def execute(run: Run) -> Outcome | None:
 
 
 async def _attempt(run: Run) -> Outcome:
-    if run.worker.runtime.hooks.dispatch.worker_run_task_before is not None:
+    if run.worker.runtime.hooks.dispatch.worker_run_task_before:
         await _before_run(run)
     executor = run.plan.executor(run)
     current_executor.set(executor)
-    if run.worker.runtime.hooks.dispatch.worker_execute_before is not None:
+    if run.worker.runtime.hooks.dispatch.worker_execute_before:
         await _before_execute(run, executor)
     result = await executor.execute()
     if run.interrupted is Interrupt.TIME:  # it swallowed the cancellation; the limit stands
@@ -221,35 +221,32 @@ async def _failed(run: Run, error: BaseException) -> Outcome:
         return ended(run, TaskStatus.CANCEL, info)
     outcome = ended(run, TaskStatus.DEAD if isinstance(error, ArgumentsError) else TaskStatus.ERROR, info)
     if outcome.status is TaskStatus.ERROR and isinstance(error, Exception):
-        outcome = await _retried(run, outcome, error)
-    what = f"{info.type}: {info.text}"
+        outcome = await _retried(run, outcome, info, error)
+    what = in_a_line(f"{info.type}: {info.text}")
     if outcome.status is TaskStatus.RETRY:
         wait_s = max(0, outcome.due - outcome.finished) / US_PER_S
         log.warning("Task %s failed and is tried again in %.1f s: %s", _name(run), wait_s, what)
     else:
-        log.error("Task %s ended as %s: %s", _name(run), outcome.status, what)
+        trace = "" if outcome.status is TaskStatus.DEAD else "\n" + info.traceback.rstrip()
+        log.error("Task %s ended as %s: %s%s", _name(run), outcome.status, what, trace)
     return outcome
 
 
-async def _retried(run: Run, outcome: Outcome, error: Exception) -> Outcome:
+async def _retried(run: Run, outcome: Outcome, info: ErrorInfo, error: Exception) -> Outcome:
     """The outcome of a failed attempt, as the plugins want it."""
-    hooks = run.worker.runtime.hooks.dispatch
-    if hooks.worker_task_error_retry is None or outcome.error is None:
-        return outcome
     try:
-        answer = await hooks.worker_task_error_retry(
+        answer = await run.worker.runtime.hooks.dispatch.worker_task_error_retry(
             broker=run.worker.runtime.link.broker,
             task_func=run.plan.definition,
             task_broker=run.message,
-            trace=outcome.error.traceback,
+            trace=info.traceback,
             model=outcome,
             e=error,
         )
         return checked("worker_task_error_retry", answer, run.delivery)
     except Exception as hook_error:
         log.exception("Task %s is not retried, because a plugin failed.", _name(run))
-        causes = [*outcome.error.causes, describe_short(hook_error)]
-        return replace(outcome, error=replace(outcome.error, causes=causes))
+        return replace(outcome, error=replace(info, causes=[*info.causes, describe_short(hook_error)]))
 
 
 def _name(run: Run) -> str:

@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from qtasks.errors import ArgumentsError
-from qtasks.executor.context import BoundTask, TaskContext, bind
+from qtasks.errors import ArgumentsError, QTasksError
+from qtasks.executor.context import TaskContext, bind
 from qtasks.executor.generators import run_generator
 from qtasks.executor.limits import call_interruptible
 
@@ -71,29 +72,32 @@ class TaskExecutor:
         hooks = self.runtime.hooks.dispatch
         try:
             await self.prepare()
+            run_task = self.run_task
+            for around in reversed(self.plan.arounds):
+                run_task = partial(around, run_task, self)
             try:
-                if hooks.task_executor_around is None:
-                    self.result = await self.run_task()
+                if hooks.task_executor_around:
+                    self.result = await hooks.task_executor_around(call_next=run_task, ctx=self)
                 else:
-                    self.result = await hooks.task_executor_around(call_next=self.run_task, ctx=self)
+                    self.result = await run_task()
             except Exception as error:  # noqa: BLE001 - the user's function may raise anything
                 self.result = await self.on_error(self._wrong_call(error) or error)
-            if hooks.task_executor_after_execute is not None:
+            if hooks.task_executor_after_execute:
                 await hooks.task_executor_after_execute(task_executor=self)
-            if hooks.task_executor_after_execute_result_replace is not None:
+            if hooks.task_executor_after_execute_result_replace:
                 self.result = await hooks.task_executor_after_execute_result_replace(
                     task_executor=self, result=self.result
                 )
             return await self.decode(self.result)
         finally:
-            if hooks.task_executor_task_close is not None:
+            if hooks.task_executor_task_close:
                 await hooks.task_executor_task_close(
                     task_executor=self, task_func=self.task_func, task_broker=self.task_broker
                 )
 
     def _wrong_call(self, error: Exception) -> ArgumentsError | None:
         """What to say in the place of the TypeError of a call that does not fit the function."""
-        if not isinstance(error, TypeError):
+        if not isinstance(error, TypeError) or isinstance(error, QTasksError):  # the latter says it itself
             return None
         bound = (None,) if self.task_func.options.echo else ()
         try:
@@ -111,12 +115,12 @@ class TaskExecutor:
         if self.plan.arguments is not None:
             self.args, self.kw = self.plan.arguments.restore(self.args, self.kw)
         hooks = self.runtime.hooks.dispatch
-        if hooks.task_executor_args_replace is not None:
+        if hooks.task_executor_args_replace:
             values = await hooks.task_executor_args_replace(
                 task_executor=self, args=self.args, kw=self.kw, args_info=self.plan.args_info
             )
             self.args, self.kw = list(values["args"]), dict(values["kw"])
-        if hooks.task_executor_before_execute is not None:
+        if hooks.task_executor_before_execute:
             await hooks.task_executor_before_execute(task_executor=self)
 
     async def run_task(self) -> Any:
@@ -134,19 +138,17 @@ class TaskExecutor:
     async def call_function(self) -> Any:
         """Call the function, or run the generator to its end; hooks may replace what comes out."""
         hooks = self.runtime.hooks.dispatch
-        args = [self.bound(), *self.args] if self.task_func.options.echo else self.args
+        args = [bind(self), *self.args] if self.task_func.options.echo else self.args
         if self.task_func.generates:
             results = await run_generator(self, self.task_func.function(*args, **self.kw))
-            if hooks.task_executor_run_task_gen is not None:
-                results = await hooks.task_executor_run_task_gen(task_executor=self, results=results)
-            return results
+            return await hooks.task_executor_run_task_gen(task_executor=self, results=results)
         if self.task_func.kind == "async":
             result = await self.task_func.function(*args, **self.kw)
         else:
             result = await self.call_blocking(self.task_func.function, *args, **self.kw)
             if inspect.isawaitable(result):
                 result = await self.wait_for(result)
-        if hooks.task_executor_run_task is not None:
+        if hooks.task_executor_run_task:
             result = await hooks.task_executor_run_task(task_executor=self, result=result)
         return result
 
@@ -157,12 +159,11 @@ class TaskExecutor:
             Exception: the same one, unless a plugin has an answer.
         """
         hooks = self.runtime.hooks.dispatch
-        if hooks.task_executor_run_task_trigger_error is not None:
-            rescue = await hooks.task_executor_run_task_trigger_error(
-                task_executor=self, task_func=self.task_func, task_broker=self.task_broker, e=error
-            )
-            if rescue is not None:
-                return rescue["result"]
+        rescue = await hooks.task_executor_run_task_trigger_error(
+            task_executor=self, task_func=self.task_func, task_broker=self.task_broker, e=error
+        )
+        if rescue is not None:
+            return rescue["result"]
         raise error
 
     async def decode(self, result: Any) -> Any:
@@ -171,7 +172,7 @@ class TaskExecutor:
         if decode is not None:
             result = decode(result)
         hooks = self.runtime.hooks.dispatch
-        if hooks.task_executor_decode is not None:
+        if hooks.task_executor_decode:
             result = await hooks.task_executor_decode(task_executor=self, result=result)
         return result
 
@@ -180,19 +181,14 @@ class TaskExecutor:
     ) -> None:
         """Call middlewares in order, each with this executor; a class is made with it and then called."""
         hooks = self.runtime.hooks.dispatch
-        if hooks.task_executor_middlewares_execute is not None:
-            await hooks.task_executor_middlewares_execute(
-                task_executor=self, middlewares_before=middlewares_before, middlewares_after=middlewares_after
-            )
+        await hooks.task_executor_middlewares_execute(
+            task_executor=self, middlewares_before=middlewares_before, middlewares_after=middlewares_after
+        )
         for middleware in middlewares_before or middlewares_after or ():
             made: Any = middleware(self)
             answer = made() if inspect.isclass(middleware) else made
             if inspect.isawaitable(answer):
                 await self.wait_for(answer)
-
-    def bound(self) -> BoundTask:
-        """The bound task object that `echo=True` puts first among the arguments."""
-        return bind(self)
 
     async def call_blocking(self, function: Callable[..., Any], *args: Any, **kw: Any) -> Any:
         """Call something that blocks, outside the event loop, until the task's time is up or it is cancelled."""

@@ -9,8 +9,8 @@ from __future__ import annotations
 import functools
 import logging
 import os
-from collections.abc import Collection, Iterable, Iterator
-from typing import TYPE_CHECKING, NamedTuple
+from collections.abc import Collection, Iterable, Mapping
+from typing import TYPE_CHECKING
 
 import attrs
 
@@ -30,53 +30,43 @@ CORE = "core"
 _log = logging.getLogger("qtasks.hooks")
 
 
-class _List(NamedTuple):
-    """Names of plugins that the user gave: the only ones to load (`allows`), or those not to load."""
-
-    label: str
-    names: frozenset[str]
-    allows: bool
-
-
-def discover(
-    registry: HookRegistry,
-    *,
-    builtin: str = "qtasks.builtins",
-    plugins: Iterable[str] | None = None,
-    disable: Iterable[str] = (),
-    strict: bool = False,
-) -> None:
+def discover(registry: HookRegistry, *, builtin: str = "qtasks.builtins", plugins: Iterable[str] | None = None) -> None:
     """Load the installed plugins into a registry: the core's own first, the others by name.
 
-    The environment adds to the arguments: `QTASKS_PLUGINS` (the only ones to load) and
-    `QTASKS_PLUGINS_DISABLE` (those not to load) hold names separated by commas, `QTASKS_PLUGINS_STRICT=1`
-    is `strict`. A plugin must pass every list.
+    The environment has a say, too: `QTASKS_PLUGINS` (the only ones to load) and `QTASKS_PLUGINS_DISABLE`
+    (those not to load) hold names separated by commas. A plugin must pass every list. With
+    `QTASKS_PLUGINS_STRICT=1` one that failed is an error; skipped ones are none: somebody asked for that.
 
     Args:
         registry: takes the plugins, and the reasons why others were left out.
         builtin: the module with the core's own plugin; loaded also where the core is not installed.
         plugins: the names of the only plugins to load; None for all.
-        disable: the names of plugins not to load.
-        strict: raise when a plugin failed. Skipped ones are no failure: somebody asked for that.
 
     Raises:
-        PluginError: `strict`, and at least one plugin failed; all reasons are given.
+        PluginError: `QTASKS_PLUGINS_STRICT`, and at least one plugin failed; all reasons are given.
         ConfigError: `QTASKS_PLUGINS_STRICT` is neither yes nor no.
     """
     # Here, because it takes longer than all the rest of the package.
     from importlib.metadata import EntryPoint, entry_points
 
-    lists = _lists(plugins, disable)
+    given = {"QTASKS_PLUGINS": _names("QTASKS_PLUGINS"), "plugins=[...]": plugins}
+    allowed = {label: frozenset(names) for label, names in given.items() if names is not None}
     found = sorted(entry_points(group=PROJECT), key=lambda entry: entry.name)
     # Nobody else gets past the lists under the core's name.
     core = next((e for e in found if (e.name, e.value) == (CORE, builtin)), EntryPoint(CORE, builtin, PROJECT))
     registry.add(_load(core), name=CORE, source=_info(core))
-    failed = [*_not_installed(lists, {CORE, *(entry.name for entry in found)})]
+    installed = {CORE, *(entry.name for entry in found)}
+    failed = [
+        PluginInfo(name, "", state="failed", reason=f"in {label}, but not installed. {near}".rstrip())
+        for label, names in allowed.items()
+        for name in sorted(names - installed)
+        for near in [did_you_mean(name, installed)]
+    ]
     for entry in found:
         if entry == core:
             continue
         info = _info(entry)
-        if refusal := _refusal(entry.name, lists):
+        if refusal := _refusal(entry.name, allowed):
             registry.leave_out(attrs.evolve(info, state="skipped", reason=refusal))
             continue
         try:
@@ -88,28 +78,18 @@ def discover(
     for info in failed:
         registry.leave_out(info)
         _log.warning("Plugin %r is not loaded: %s", info.name, info.reason)
-    if failed and (strict or _strict()):
+    if failed and _strict():
         raise PluginError(
             "\n".join([f"{len(failed)} of the plugins failed to load:", *(f"- {i.name}: {i.reason}" for i in failed)]),
             "Mend or uninstall them, name them in QTASKS_PLUGINS_DISABLE, or unset QTASKS_PLUGINS_STRICT.",
         )
 
 
-def _lists(plugins: Iterable[str] | None, disable: Iterable[str]) -> list[_List]:
-    given = (
-        ("QTASKS_PLUGINS", _names("QTASKS_PLUGINS"), True),
-        ("plugins=[...]", plugins, True),
-        ("QTASKS_PLUGINS_DISABLE", _names("QTASKS_PLUGINS_DISABLE"), False),
-        ("-p no:NAME", disable, False),
-    )
-    return [_List(label, frozenset(names), allows) for label, names, allows in given if names is not None]
-
-
-def _refusal(name: str, lists: Iterable[_List]) -> str:
-    for label, names, allows in lists:
-        if (name in names) is not allows:
-            return f"not in {label}" if allows else f"in {label}"
-    return ""
+def _refusal(name: str, allowed: Mapping[str, Collection[str]]) -> str:
+    """By which list a plugin is not to be loaded; empty when it is."""
+    if name in (_names("QTASKS_PLUGINS_DISABLE") or ()):
+        return "in QTASKS_PLUGINS_DISABLE"
+    return next((f"not in {label}" for label, names in allowed.items() if name not in names), "")
 
 
 def _names(variable: str) -> list[str] | None:
@@ -123,13 +103,6 @@ def _strict() -> bool:
     if text.lower() not in {"", "0", "1", "false", "true", "no", "yes"}:
         raise ConfigError(f"QTASKS_PLUGINS_STRICT is {text!r}; 1 or 0 was expected.", "Set it to 1, or unset it.")
     return text.lower() in {"1", "true", "yes"}
-
-
-def _not_installed(lists: Iterable[_List], installed: Collection[str]) -> Iterator[PluginInfo]:
-    for label, names, allows in lists:
-        for name in sorted(names.difference(installed) if allows else ()):
-            reason = f"in {label}, but not installed. {did_you_mean(name, installed)}"
-            yield PluginInfo(name, "", state="failed", reason=reason.rstrip())
 
 
 def _load(entry: EntryPoint) -> object:

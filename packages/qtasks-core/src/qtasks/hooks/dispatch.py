@@ -24,10 +24,11 @@ else:
 
 
 class Dispatch(_Shape):
-    """What the core calls: one attribute for each hook, None where no plugin implements it.
+    """What the core calls: one attribute for each hook.
 
-    `if hooks.worker_start is not None: await hooks.worker_start(worker=worker)`: every keyword of the
-    hook is given, by name. What comes back depends on the kind:
+    `await hooks.worker_start(worker=worker)`: every keyword of the hook is given, by name. On the path of every task
+    it is worth asking first, `if hooks.worker_start:`, whether any plugin implements it. What comes back depends
+    on the kind:
 
     - `notify`: None.
     - `replace`: of one value, that value; of several, a dict of all that may be replaced, by keyword.
@@ -43,10 +44,18 @@ class Dispatch(_Shape):
 
     async_hooks: frozenset[str]
 
-    def __init__(self) -> None:
-        self.async_hooks = frozenset()
-        for hook in SPECS:
-            setattr(self, hook, None)
+
+class Unheard(tuple[Any, ...]):  # noqa: SLOT001 - it has an attribute
+    """A hook that no plugin implements: false, but called like all others.
+
+    A tuple, because Python sees by itself that one is empty: a `__bool__` of ours would take four times as long.
+    """
+
+    call: HookCall
+
+    def __call__(self, **kw: Any) -> Coroutine[Any, Any, Any]:
+        """What the hook comes to without implementations."""
+        return self.call(**kw)
 
 
 class Oversight(Protocol):
@@ -59,9 +68,14 @@ class Oversight(Protocol):
         """Take note that an implementation of a `notify` hook raised."""
 
 
-def compile_hook(spec: HookSpec, implementations: Implementations, oversight: Oversight) -> HookCall | None:
-    """Make the one coroutine function that calls all implementations, in the order given; None when there are none."""
-    return _COMPILERS[spec.kind](spec, implementations, oversight) if implementations else None
+def compile_hook(spec: HookSpec, implementations: Implementations, oversight: Oversight) -> HookCall:
+    """Make the one coroutine function that calls all implementations, in the order given; false when there are none."""
+    call = _COMPILERS[spec.kind](spec, implementations, oversight)
+    if implementations:
+        return call
+    unheard = Unheard()
+    unheard.call = call
+    return unheard
 
 
 def _notify(_: HookSpec, implementations: Implementations, oversight: Oversight) -> HookCall:

@@ -80,6 +80,7 @@ class HookRegistry:
         self._infos: dict[str, PluginInfo] = {}
         self._absent: list[PluginInfo] = []
         self._implementations: dict[pluggy.HookImpl, Implementation] = {}
+        self._compile(SPECS)
 
     def add(
         self,

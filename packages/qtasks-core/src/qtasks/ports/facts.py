@@ -95,7 +95,7 @@ class TaskCounts:
     Args:
         runs: attempts that ended.
         successes: tasks that ended in success.
-        failures: tasks that ended otherwise.
+        failures: tasks that failed. One that was cancelled is neither.
         retries: attempts that will be repeated.
         crashes: counted deaths of workers that had the task in hand.
         wait_us: log2 histogram of the time from due to start, microseconds.

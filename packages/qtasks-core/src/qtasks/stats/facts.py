@@ -74,10 +74,10 @@ class TaskStats:
         options: what was declared differently from the default.
         runs: attempts that ended.
         successes: tasks that ended in success.
-        failures: tasks that ended otherwise.
+        failures: tasks that failed. One that was cancelled is neither.
         retries: attempts that were or will be repeated.
         crashes: counted deaths of workers that had one in hand.
-        success_rate: successes among the ended tasks, 0 to 1; None while there are none.
+        success_rate: successes among successes and failures, 0 to 1; None while there are none.
         wait_p50_s: from due to start; None without a run, like the next five.
         wait_p95_s: likewise.
         wait_p99_s: likewise.

@@ -8,7 +8,7 @@ from typing import Any
 import attrs
 
 from qtasks.app.application import Application
-from qtasks.errors import TaskNotRegisteredError, did_you_mean
+from qtasks.errors import TaskNotRegisteredError, did_you_mean, listed
 from qtasks.message import Record
 from qtasks.options import TaskOptions
 from qtasks.ports import QueueFacts, TaskCounts, WorkerFacts
@@ -90,8 +90,8 @@ class Snapshot:
         known = sorted({*self.app.tasks.names(), *self.counts})
         for name in names:
             if name not in known:
-                some = f"Known are: {', '.join(known[:10]) or 'none'}."
-                raise TaskNotRegisteredError(f"No task is known as {name!r}.", did_you_mean(name, known) or some)
+                some = did_you_mean(name, known) or f"Known are: {listed(known)}."
+                raise TaskNotRegisteredError(f"No task is known as {name!r}.", some)
         return [self._task(name) for name in names or known]
 
     def _task(self, name: str) -> TaskStats:

@@ -87,6 +87,8 @@ def _why(
         why = f"No worker serves queue {queue.name}."
     elif all(len(worker.running) >= worker.slots for worker in serving):
         why = f"All slots of the workers that serve queue {queue.name} are busy; {queue.ready} tasks are ready in it."
+    elif record.crashes:
+        why = "A worker runs it as soon as nothing else runs there: one died with it, so it runs alone."
     else:
         why = "A worker takes it next."
     return why

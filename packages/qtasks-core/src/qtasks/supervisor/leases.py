@@ -1,5 +1,7 @@
 """The leases of the living are renewed here, those of the dead are ended: all that the supervisor asks of the broker.
 
+A worker without a supervisor has its own renewed here, too.
+
 In a thread of its own, so that a broker that does not answer keeps nobody from hearing signals and deaths.
 """
 
@@ -9,9 +11,11 @@ import logging
 import queue
 import threading
 import time
+from collections.abc import Callable
 
 import attrs
 
+from qtasks.errors import in_a_line
 from qtasks.runtime import Runtime
 from qtasks.supervisor.losses import tell
 from qtasks.worker.lease import BEATS_PER_LEASE, Cell
@@ -39,11 +43,13 @@ class Leases(threading.Thread):
 
     Args:
         runtime: the application's parts.
+        typed: makes a command line of the words of a command, for those that the log names.
     """
 
-    def __init__(self, runtime: Runtime) -> None:
+    def __init__(self, runtime: Runtime, typed: Callable[[str], str] = "qtasks {}".format) -> None:
         super().__init__(name="qtasks-leases", daemon=True)
         self._runtime = runtime
+        self._typed = typed
         self._lease_s = runtime.config.lease
         self._held: dict[Cell, tuple[str, int]] = {}
         self._ends: queue.SimpleQueue[_End | None] = queue.SimpleQueue()
@@ -93,7 +99,7 @@ class Leases(threading.Thread):
         try:
             confirmed = self._runtime.run_blocking(lambda link: link.broker.beat(owners), fires_hooks=False)
         except Exception as error:  # noqa: BLE001 - whatever happens, the next beat must come
-            log.warning("The leases could not be renewed: %s", error)
+            log.warning("The leases could not be renewed: %s", in_a_line(error))
             return
         for cell, (owner, number) in held.items():
             if owner in confirmed:
@@ -105,14 +111,14 @@ class Leases(threading.Thread):
                 lambda link: link.broker.release(end.owner, death=end.death), fires_hooks=False
             )
         except Exception as error:  # noqa: BLE001 - as above
-            log.warning("The tasks of a dead worker could not be handed back yet: %s", error)
+            log.warning("The tasks of a dead worker could not be handed back yet: %s", in_a_line(error))
             self._late.append(end)
             return
         try:
             if ids:
-                self._runtime.run_blocking(lambda link: tell(link, ids, end.death), fires_hooks=False)
+                self._runtime.run_blocking(lambda link: tell(link, ids, end.death, self._typed), fires_hooks=False)
         except Exception as error:  # noqa: BLE001 - as above; the tasks are back all the same
-            log.warning("Handed back %d from a dead worker. Which, cannot be told: %s", len(ids), error)
+            log.warning("Handed back %d from a dead worker. Which, cannot be told: %s", len(ids), in_a_line(error))
 
     def _hand_back_late(self) -> None:
         late, self._late = self._late, []

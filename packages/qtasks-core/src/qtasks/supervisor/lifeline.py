@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import mmap
 import os
-import signal
 import socket
 import threading
 import time
@@ -17,9 +16,6 @@ from collections.abc import Callable
 import msgspec
 
 from qtasks.worker.lease import CELL_BYTES, Cell
-
-PARENTS_SIGNALS = frozenset({signal.SIGINT, signal.SIGHUP})
-"""What a terminal sends to the whole group of processes. It is the supervisor's; worker processes ignore it."""
 
 LAST_S = 1.3
 """How long a worker process may still hand back its tasks when it must stop at once."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from qtasks.codec import found_envelope
 from qtasks.message import Delivery
@@ -18,13 +18,14 @@ NAMED = 10
 log = logging.getLogger("qtasks.supervisor")
 
 
-async def tell(link: Link, ids: Sequence[str], death: str | None) -> None:
+async def tell(link: Link, ids: Sequence[str], death: str | None, typed: Callable[[str], str]) -> None:
     """Log what became of tasks, and add a death to the counters of their names.
 
     Args:
         link: over which components.
         ids: of the tasks that the worker had in hand.
         death: how it died; None when that counts for nothing.
+        typed: makes a command line of the words of a command, to be pasted as it is.
 
     Raises:
         BackendError: their records cannot be read, or the counters not be written.
@@ -38,9 +39,9 @@ async def tell(link: Link, ids: Sequence[str], death: str | None) -> None:
             counts[name].failures += 1
             counts[name].last_error = f"{record.error.type}: {record.error.text}"[:500]
             log.error(
-                "Task %s %s is a dead letter: %d workers died with it. `qtasks stats inspect task %s` tells of each "
-                "death, `qtasks dlq replay %s` runs it again.",
-                *(name, record.id, record.crashes, record.id, record.id),
+                "Task %s %s is a dead letter: %d workers died with it. `%s` tells of each death, `%s` runs it again.",
+                *(name, record.id, record.crashes),
+                *(typed(f"stats inspect task {record.id}"), typed(f"dlq replay {record.id}")),
             )
         else:
             back.append(f"{name} {record.id}")

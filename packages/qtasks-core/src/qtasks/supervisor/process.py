@@ -13,7 +13,8 @@ from collections.abc import Sequence
 
 import msgspec
 
-from qtasks.supervisor.lifeline import PARENTS_SIGNALS, Notice, shared_cell
+from qtasks.supervisor.lifeline import Notice, shared_cell
+from qtasks.supervisor.signals import STOP_SIGNALS
 from qtasks.worker.lease import CELL_BYTES
 
 
@@ -57,8 +58,8 @@ class WorkerProcess:
             memory.truncate(CELL_BYTES)
             self.cell = shared_cell(memory.fileno())
             descriptors = theirs.fileno(), memory.fileno()
-            # Blocked, so that it cannot be interrupted before it has come to ignoring them itself.
-            mask = signal.pthread_sigmask(signal.SIG_BLOCK, PARENTS_SIGNALS)
+            # Blocked, so that none can end it before it has come to ignoring or handling them itself.
+            mask = signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)
             try:
                 self._popen = subprocess.Popen(  # noqa: S603 - our own command
                     [*command, *map(str, descriptors)], stdin=subprocess.DEVNULL, pass_fds=descriptors

@@ -18,11 +18,9 @@ import attrs
 
 from qtasks.runtime import Runtime
 from qtasks.supervisor.leases import Leases
-from qtasks.supervisor.lifeline import PARENTS_SIGNALS
 from qtasks.supervisor.process import WorkerProcess
+from qtasks.supervisor.signals import STOP_SIGNALS, handled
 from qtasks.worker.lease import BEATS_PER_LEASE
-
-STOP_SIGNALS = PARENTS_SIGNALS | {signal.SIGTERM}
 
 MARGIN_S = 3.0
 """How much longer than the grace a draining process may live: it has to write its last results."""
@@ -76,10 +74,17 @@ class Supervisor:
         command: gives the command that starts the worker process of a place, 1 to `processes`.
         processes: how many.
         burst: True ends when every worker process has found its queues empty.
+        typed: makes a command line of the words of a command, for those that the log names.
     """
 
     def __init__(
-        self, runtime: Runtime, command: Callable[[int], Sequence[str]], *, processes: int = 1, burst: bool = False
+        self,
+        runtime: Runtime,
+        command: Callable[[int], Sequence[str]],
+        *,
+        processes: int = 1,
+        burst: bool = False,
+        typed: Callable[[str], str] = "qtasks {}".format,
     ) -> None:
         config = runtime.config
         self._command = command
@@ -91,7 +96,7 @@ class Supervisor:
         self._close_s = 2 * config.call_timeout + 1
         self._seats = {number: Seat(number) for number in range(1, processes + 1)}
         self._processes: dict[WorkerProcess, Seat] = {}
-        self._leases = Leases(runtime)
+        self._leases = Leases(runtime, typed)
         self._signals_heard = 0
         self._last_heard = 0.0
         self._came_up = False
@@ -177,7 +182,8 @@ class Supervisor:
                 self._last_heard = time.monotonic()
                 self._signals_heard += 1
                 if self._signals_heard == 1:
-                    log.info("Stopping: running tasks have %g s to finish. Again: at once.", self._grace_s)
+                    name, grace_s = signal.Signals(number).name, self._grace_s
+                    log.info("Stopping on %s: running tasks have %g s to finish. Again: at once.", name, grace_s)
                     self._drain()
                 elif self._signals_heard == 2:
                     log.warning("Second signal: stopping at once; what runs goes back to its queue.")
@@ -235,20 +241,14 @@ class Supervisor:
 
 @contextlib.contextmanager
 def _heard_signals() -> Iterator[socket.socket]:
-    """A socket on which the numbers of signals arrive: those that stop, and the deaths of children.
-
-    What was ignored when the process started, as under `nohup`, stays ignored.
-    """
+    """A socket on which the numbers of signals arrive: those that stop, and the deaths of children."""
     heard, written = socket.socketpair()
     with heard, written:
         for end in (heard, written):
             end.setblocking(False)
-        numbers = [signal.SIGCHLD, *(each for each in STOP_SIGNALS if signal.getsignal(each) is not signal.SIG_IGN)]
-        before = {number: signal.signal(number, lambda _number, _frame: None) for number in numbers}
         old_descriptor = signal.set_wakeup_fd(written.fileno(), warn_on_full_buffer=False)
         try:
-            yield heard
+            with handled(lambda _number, _frame: None, signal.SIGCHLD):
+                yield heard
         finally:
             signal.set_wakeup_fd(old_descriptor)
-            for number, handler in before.items():
-                signal.signal(number, signal.SIG_DFL if handler is None else handler)

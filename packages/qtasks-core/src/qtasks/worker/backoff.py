@@ -5,9 +5,14 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
+import time
+
+from qtasks.errors import in_a_line
 
 FIRST_S = 0.05
 CAP_S = 2.0
+
+log = logging.getLogger("qtasks.worker")
 
 
 class Backoff:
@@ -15,11 +20,15 @@ class Backoff:
 
     def __init__(self) -> None:
         self.failures = 0
+        self._what = ""
+        self._since = 0.0
 
-    def note(self, log: logging.Logger, what: str, error: Exception) -> None:
+    def note(self, what: str, error: Exception) -> None:
         """Count a failure; the first of a row is logged, and every tenth."""
+        if not self.failures:
+            self._what, self._since = what, time.monotonic()
         if self.failures % 10 == 0:
-            log.warning("%s (attempt %d, trying on): %s", what, self.failures + 1, error)
+            log.warning("%s (attempt %d, trying on): %s", what, self.failures + 1, in_a_line(error))
         self.failures += 1
 
     async def sleep(self) -> None:
@@ -28,5 +37,7 @@ class Backoff:
         await asyncio.sleep(random.uniform(0, longest))  # noqa: S311 - jitter
 
     def reset(self) -> None:
-        """Note a success."""
+        """Note a success; the end of a row of failures is logged."""
+        if self.failures:
+            log.info("It answers again after %.1f s. %s.", time.monotonic() - self._since, self._what)
         self.failures = 0

@@ -21,9 +21,14 @@ if TYPE_CHECKING:
 
 
 class Counters:
-    """Counters by task name since the last report."""
+    """Counters by task name since the last report.
+
+    Attributes:
+        finished: how many tasks have ended here since the start.
+    """
 
     def __init__(self) -> None:
+        self.finished = 0
         self._by_task: dict[str, TaskCounts] = {}
 
     def count(self, run: Run, outcome: Outcome) -> None:
@@ -34,11 +39,13 @@ class Counters:
         if counts is None:
             counts = self._by_task[run.message.task] = TaskCounts()
         counts.runs += 1
+        self.finished += 1
         if outcome.status is TaskStatus.SUCCESS:
             counts.successes += 1
         elif outcome.status is TaskStatus.RETRY:
             counts.retries += 1
-        else:
+            self.finished -= 1
+        elif outcome.status is not TaskStatus.CANCEL:  # that is what somebody wanted
             counts.failures += 1
         if outcome.error is not None:
             counts.last_error = f"{outcome.error.type}: {outcome.error.text}"[:500]

@@ -16,10 +16,10 @@ from typing import TYPE_CHECKING, Any
 
 from msgspec.structs import replace
 
-from qtasks.errors import BackendError
+from qtasks.errors import BackendError, in_a_line
 from qtasks.executor.execution import Run, checked, describe
 from qtasks.message import Outcome, StreamItem
-from qtasks.types import TaskStatus
+from qtasks.types import US_PER_S, TaskStatus
 from qtasks.worker.backoff import Backoff
 
 if TYPE_CHECKING:
@@ -147,6 +147,10 @@ class Flusher:
         for run, outcome in written:
             if run is not None:
                 worker.counters.count(run, outcome)
+        if worker.stopping:
+            worker.handed_back += sum(outcome.status is TaskStatus.NEW for _, outcome in written)
+        if log.isEnabledFor(logging.DEBUG):
+            _tell(written)
         if hooks.storage_remove_finished_task or hooks.worker_execute_after:
             for run, outcome in written:
                 await self._after(run, outcome)
@@ -165,18 +169,20 @@ class Flusher:
             try:
                 if not worker.link.shared:
                     await worker.link.storage.finish(outcomes, items)
-                return await worker.link.broker.finish(worker.lease.owner, outcomes, items)
+                refused = await worker.link.broker.finish(worker.lease.owner, outcomes, items)
+                backoff.reset()
+                return refused
             except BackendError as error:
                 if worker.out_of_time:
                     raise  # the tasks run again: a worker that cannot write must still end
                 worker.in_doubt = True
-                backoff.note(log, "Results could not be written", error)
+                backoff.note("Results could not be written", error)
                 await backoff.sleep()
             except Exception as error:
                 if len(outcomes) <= 1:
                     return await self._bury(outcomes, error)
                 log.exception("A batch of outcomes was refused by the backend; writing them one by one.")
-                refused: list[str] = []
+                refused = []
                 for outcome in outcomes:
                     mine = [item for item in items if item.delivery is outcome.delivery]
                     refused += await self._finish([outcome], mine)
@@ -185,7 +191,7 @@ class Flusher:
 
     async def _bury(self, outcomes: list[Outcome], error: Exception) -> list[str]:
         """Write the error in the place of an outcome that the backend cannot take."""
-        log.error("An outcome cannot be written; its task ends as an error: %s", error)
+        log.error("An outcome cannot be written; its task ends as an error: %s", in_a_line(error))
         for outcome in outcomes:
             plain = replace(outcome, status=TaskStatus.ERROR, result=None, error=describe(error))
             try:
@@ -211,28 +217,28 @@ class Flusher:
         definition, message = (None, None) if run is None else (run.plan.definition, run.message)
         delivery = outcome.delivery
         for hook, component in ((hooks.storage_update, "storage"), (hooks.broker_update, "broker")):
-            if hook is not None:
+            if hook:
                 fields = {field: getattr(outcome, field) for field in ("status", "result", "error", "due", "keep_s")}
                 fields = await hook(kw=fields, **{component: getattr(link, component)})
                 outcome = checked(f"{component}_update", replace(outcome, **fields), delivery)
-        if hooks.worker_remove_finished_task is not None:
-            values: dict[str, Any] = await hooks.worker_remove_finished_task(
-                worker=self._worker, broker=link.broker, task_func=definition, task_broker=message, model=outcome
-            )
-            outcome = checked("worker_remove_finished_task", values["model"], delivery)
-        if hooks.broker_remove_finished_task is not None:
-            model = await hooks.broker_remove_finished_task(broker=link.broker, storage=link.storage, model=outcome)
-            outcome = checked("broker_remove_finished_task", model, delivery)
+        values: dict[str, Any] = await hooks.worker_remove_finished_task(
+            worker=self._worker, broker=link.broker, task_func=definition, task_broker=message, model=outcome
+        )
+        outcome = checked("worker_remove_finished_task", values["model"], delivery)
+        model = await hooks.broker_remove_finished_task(broker=link.broker, storage=link.storage, model=outcome)
+        outcome = checked("broker_remove_finished_task", model, delivery)
         return outcome
 
     async def _after(self, run: Run | None, outcome: Outcome) -> None:
         hooks = self._worker.runtime.hooks.dispatch
         definition, message = (None, None) if run is None else (run.plan.definition, run.message)
-        if hooks.storage_remove_finished_task is not None:
-            await hooks.storage_remove_finished_task(
-                storage=self._worker.link.storage, task_broker=message, model=outcome
-            )
-        if hooks.worker_execute_after is not None:
-            await hooks.worker_execute_after(
-                worker=self._worker, task_func=definition, task_broker=message, model=outcome
-            )
+        await hooks.storage_remove_finished_task(storage=self._worker.link.storage, task_broker=message, model=outcome)
+        await hooks.worker_execute_after(worker=self._worker, task_func=definition, task_broker=message, model=outcome)
+
+
+def _tell(written: list[tuple[Run | None, Outcome]]) -> None:
+    """What ended well or was cancelled; the executor tells of errors."""
+    for run, outcome in written:
+        if run is not None and outcome.status in {TaskStatus.SUCCESS, TaskStatus.CANCEL}:
+            ran_s = (outcome.finished - outcome.started) / US_PER_S if outcome.started else 0.0
+            log.debug("Task %s %s ended as %s in %.3f s.", run.message.task, run.message.id, outcome.status, ran_s)

@@ -18,7 +18,7 @@ from uuid import UUID
 from msgspec.structs import replace
 
 from qtasks.codec import decode_message
-from qtasks.errors import BackendError, LeaseLostError, MalformedMessageError, NewerMessageError, PluginError
+from qtasks.errors import BackendError, LeaseLostError, MalformedMessageError, NewerMessageError, PluginError, in_a_line
 from qtasks.executor.execution import Run, describe
 from qtasks.executor.plan import Plan, make_plan
 from qtasks.message import Delivery, ErrorInfo, Outcome, TaskMessage
@@ -90,7 +90,7 @@ class Intake:
                 raise
             except BackendError as error:
                 worker.in_doubt = True
-                backoff.note(log, "Tasks could not be taken", error)
+                backoff.note("Tasks could not be taken", error)
                 await backoff.sleep()
                 continue
             backoff.reset()
@@ -103,6 +103,8 @@ class Intake:
             if deliveries:
                 worker.quota -= len(deliveries)
                 await self._accept_all(deliveries)
+                if len(deliveries) < room:  # otherwise there is more, which a server gathers while the slots go on
+                    await self._let_slots_go_first()
                 if worker.quota <= 0:
                     worker.retire("it has taken as many tasks as it may")
             elif worker.burst and not worker.in_hand:
@@ -128,7 +130,9 @@ class Intake:
         extra = min(worker.flusher.recent(), MAX_EXTRA, int(MAX_EXTRA_BYTES / self._mean_bytes))
         capacity = slots + extra
         room = capacity - busy
-        return room if room * 2 >= capacity or not worker.waiting else 0
+        if room * 2 < capacity and worker.waiting:
+            return 0
+        return min(room, max(slots, capacity // 2))  # by halves: one is on its way while the other is run
 
     def _held_by_old_runs(self) -> int:
         """How many slots are held by runs of a lost lease, which go on although they are not in hand any more."""
@@ -156,8 +160,10 @@ class Intake:
         suspect = self._suspect
         if suspect is not None and not worker.owns(suspect.delivery):  # the lease was lost meanwhile
             self._suspect = None
-        elif suspect is not None and len(worker.in_hand) == worker.flusher.pending + 1:
+        elif suspect is not None and len(worker.in_hand) == 1:  # alone: what was handed back is written, too
             self._suspect = None
+            name, task_id = suspect.message.task, suspect.message.id
+            log.info("Task %s %s runs alone: a worker died while it ran it.", name, task_id)
             worker.start(suspect)
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(STALE_S / 2):
@@ -198,8 +204,10 @@ class Intake:
             else:
                 self._wary = True
                 self._suspect = run
-        await asyncio.sleep(0)  # the slots go first,
-        if self._worker.flusher.pending:  # and what they have finished already goes out before the next take
+
+    async def _let_slots_go_first(self) -> None:
+        await asyncio.sleep(0)
+        if self._worker.flusher.pending:  # what they have finished already goes out before the next take
             await self._worker.flusher.flush()
 
     async def _drop_ended(self, recovered: list[Delivery]) -> None:
@@ -209,7 +217,7 @@ class Intake:
             try:
                 records = await self._worker.link.storage.get_many([delivery.id for delivery in recovered])
             except BackendError as error:  # none of them may run before the storage has answered
-                backoff.note(log, "Outcomes of recovered tasks could not be read", error)
+                backoff.note("Outcomes of recovered tasks could not be read", error)
                 await backoff.sleep()
         for delivery, record in zip(recovered, records, strict=True):
             if record is not None and record.status.terminal:
@@ -220,7 +228,7 @@ class Intake:
     def _look_at_plugins(self) -> None:
         """Plugins come and go while a worker runs; how tasks are run depends on which hooks are asynchronous."""
         dispatch = self._worker.runtime.hooks.dispatch
-        self._hooked = any(getattr(dispatch, name) is not None for name in INTAKE_HOOKS)
+        self._hooked = any(getattr(dispatch, name) for name in INTAKE_HOOKS)
         if dispatch.async_hooks != self._async_hooks:
             self._async_hooks = dispatch.async_hooks
             self._plans.clear()
@@ -275,7 +283,8 @@ class Intake:
         self._worker.flusher.add(None, Outcome(delivery, TaskStatus.NEW, due=now + round(wait_s * US_PER_S)))
 
     def _end(self, delivery: Delivery, status: TaskStatus, error: ErrorInfo, reply_to: str | None = None) -> None:
-        log.error("Task %s ends as %s: %s: %s", delivery.id or "without an id", status, error.type, error.text)
+        name, text = delivery.id or "without an id", in_a_line(error.text)
+        log.error("Task %s ends as %s: %s: %s", name, status, error.type, text)
         now = self._worker.runtime.clock.wall_us()
         outcome = Outcome(
             delivery,
@@ -300,17 +309,13 @@ class Intake:
             "kw": message.kwargs,
             "created_at": dt.datetime.fromtimestamp(message.enqueued / US_PER_S, tz=dt.UTC),
         }
-        if delivery.recovered and hooks.broker_running_older_tasks is not None:
+        if delivery.recovered:
             await hooks.broker_running_older_tasks(broker=broker, worker=worker)
-        if delivery.recovered and hooks.storage_running_older_tasks is not None:
             fields.update(await hooks.storage_running_older_tasks(storage=storage, worker=worker, **fields))
-        if hooks.broker_add_worker is not None:
-            fields.update(await hooks.broker_add_worker(broker=broker, worker=worker, **fields))
-        if hooks.storage_add_process is not None:
-            data = {"task_data": dict(fields), "priority": fields["priority"]}
-            fields.update((await hooks.storage_add_process(storage=storage, **data))["task_data"])
-        if hooks.worker_add is not None:
-            fields.update(await hooks.worker_add(worker=worker, **fields))
+        fields.update(await hooks.broker_add_worker(broker=broker, worker=worker, **fields))
+        data = {"task_data": dict(fields), "priority": fields["priority"]}
+        fields.update((await hooks.storage_add_process(storage=storage, **data))["task_data"])
+        fields.update(await hooks.worker_add(worker=worker, **fields))
         if fields["uuid"] != UUID(message.id):
             raise PluginError("A plugin changed the uuid of a task that is queued already.")
         worker.runtime.registry.require(fields["task_name"])

@@ -2,27 +2,21 @@
 
 It is never renewed by the event loop: a blocked loop must not lose its tasks. Under a supervisor the
 parent process renews, and its confirmations reach the worker through shared memory; without one a
-daemon thread does.
+thread of the starter does (`supervisor/leases.py`).
 """
 
 from __future__ import annotations
 
-import logging
 import os
-import threading
 import time
 from collections.abc import Callable
 from typing import Any
-
-from qtasks.runtime import Runtime
 
 BEATS_PER_LEASE = 3
 """A lease is renewed three times within its length: one lost beat costs nothing."""
 
 CELL_BYTES = 24
 """The size of the memory behind a `Cell`."""
-
-log = logging.getLogger("qtasks.worker")
 
 
 class Cell:
@@ -104,35 +98,6 @@ class Lease:
         if time.monotonic_ns() >= last_ns + self._safe_ns:
             self._lost = True
         return not self._lost
-
-
-class BeatThread(threading.Thread):
-    """Renews the lease of a worker without a supervisor, over a connection of its own."""
-
-    def __init__(self, runtime: Runtime, lease: Lease) -> None:
-        super().__init__(name="qtasks-beat", daemon=True)
-        self._runtime = runtime
-        self._lease = lease
-        self._stopped = threading.Event()
-
-    def run(self) -> None:
-        """Beat until stopped; a failed beat is tried again at the next."""
-        while not self._stopped.wait(self._lease.lease_s / BEATS_PER_LEASE):
-            owner, number, at_ns = self._lease.owner, self._lease.number, time.monotonic_ns()
-            try:
-                confirmed = self._runtime.run_blocking(
-                    lambda link: link.broker.beat([owner]),  # noqa: B023
-                    fires_hooks=False,
-                )
-            except Exception as error:  # noqa: BLE001 - whatever a backend raises, the next beat is due
-                log.warning("The lease could not be renewed: %s", error)
-                continue
-            if owner in confirmed:
-                self._lease.cell.confirm(at_ns, number)
-
-    def stop(self) -> None:
-        """End the thread soon."""
-        self._stopped.set()
 
 
 Announce = Callable[[str, int], None]

@@ -5,7 +5,6 @@ What runs is interrupted; what waits for a slot is asked for here before it star
 
 from __future__ import annotations
 
-import logging
 from typing import TYPE_CHECKING
 
 from qtasks.errors import BackendError
@@ -15,8 +14,6 @@ from qtasks.worker.lease import BEATS_PER_LEASE
 
 if TYPE_CHECKING:
     from qtasks.worker.worker import Worker
-
-log = logging.getLogger("qtasks.worker")
 
 
 class Requests:
@@ -38,7 +35,7 @@ class Requests:
             try:
                 requests = await worker.link.broker.cancel_requests(owner, set(self.reasons), wait_s)
             except BackendError as error:
-                backoff.note(log, "Requests to cancel cannot be heard", error)
+                backoff.note("Requests to cancel cannot be heard", error)
                 await backoff.sleep()
                 continue
             backoff.reset()

@@ -43,11 +43,15 @@ class CoroutineSlots:
         count: how many run at a time.
         may_start: asked before each run; False drops it (it is not ours any more).
         done: called with each run and its outcome.
+
+    Attributes:
+        last: the task of the run that ended last; empty while there was none.
     """
 
     def __init__(self, count: int, may_start: MayStart, done: Done) -> None:
         self.waiting: deque[Run] = deque()
         self.running: set[Run] = set()
+        self.last = ""
         self._count = count
         self._may_start = may_start
         self._done = done
@@ -93,6 +97,7 @@ class CoroutineSlots:
                     self.running.add(run)
                     outcome = await execute(run)
                     self.running.discard(run)
+                    self.last = run.message.task
                     self._done(run, outcome)
                 if self._closed or self._is_used(task):
                     return  # the next run gets a fresh slot
@@ -127,6 +132,57 @@ class CoroutineSlots:
             await asyncio.wait(self._tasks, timeout=CLOSE_S)
 
 
+class Threads:
+    """Daemon threads, as many as there are calls at a time: a call finds one that rests, or a new one is started.
+
+    Unlike those of `concurrent.futures` they are not waited for when the interpreter ends.
+
+    Args:
+        name: what their names begin with.
+    """
+
+    def __init__(self, name: str) -> None:
+        self.started = 0
+        self._name = name
+        self._calls: queue.SimpleQueue[Callable[[], Callable[[], None]] | None] = queue.SimpleQueue()
+        self._resting: deque[bool] = deque()
+
+    def call(self, function: Callable[[], Callable[[], None]]) -> None:
+        """Have a thread call something that raises nothing, then what it returned, already as one that rests."""
+        self._calls.put(function)
+        try:
+            self._resting.pop()  # whoever rests is spoken for at once, even if it has not heard yet
+        except IndexError:
+            threading.Thread(target=self._serve, name=f"{self._name}-{self.started}", daemon=True).start()
+            self.started += 1
+
+    async def answer(self, function: Callable[[], Any]) -> Any:
+        """Call something in a thread, and await what it returns or raises."""
+        future: Future[Any] = Future()
+        future.set_running_or_notify_cancel()  # from now on it cannot be called off
+
+        def settle() -> Callable[[], None]:
+            try:
+                return partial(future.set_result, function())
+            except BaseException as error:  # noqa: BLE001 - it is raised where the call is awaited
+                return partial(future.set_exception, error)
+
+        self.call(settle)
+        return await asyncio.wrap_future(future)
+
+    def _serve(self) -> None:
+        while (function := self._calls.get()) is not None:
+            ending = function()
+            self._resting.append(True)
+            ending()
+            del function, ending  # who rests holds on to nothing
+
+    def close(self) -> None:
+        """End the threads that rest, and each other one when its call has ended."""
+        for _ in range(self.started):
+            self._calls.put(None)
+
+
 class ThreadSlots:
     """Slot threads: blocking functions and generators, hooks and all.
 
@@ -139,44 +195,43 @@ class ThreadSlots:
     def __init__(self, count: int, may_start: MayStart, done: Done) -> None:
         self.waiting: deque[Run] = deque()
         self.running: set[Run] = set()
-        self._count = count
         self._may_start = may_start
         self._done = done
-        self._bell: queue.SimpleQueue[bool] = queue.SimpleQueue()
-        self._threads: list[threading.Thread] = []
-        self._resting = 0
+        self._threads = Threads("qtasks-slot")
+        self._free = deque([True] * count)
         self._held = False
         self._base = contextvars.copy_context()
 
     def push(self, run: Run) -> None:
-        """Queue a run and ring for a thread."""
+        """Queue a run and wake a slot for it."""
         self.waiting.append(run)
-        rung = self._bell.qsize()
-        if rung >= self._resting and len(self._threads) < self._count:
-            thread = threading.Thread(target=self._slot, name=f"qtasks-slot-{len(self._threads)}", daemon=True)
-            self._threads.append(thread)
-            thread.start()
-        elif rung < len(self._threads):  # whoever hears a bell looks into the queue, so more are not needed
-            self._bell.put(True)
+        self._wake()
 
-    def _slot(self) -> None:
-        while True:
-            while True:
-                try:
-                    run = self.waiting.popleft()
-                except IndexError:
-                    break
-                self.running.add(run)  # before it asks: who has called `hold` looks here
-                if self._held:
-                    self._done(run, Outcome(run.delivery, TaskStatus.NEW, worker=run.worker.name))
-                elif self._may_start(run):
-                    self._done(run, self._base.copy().run(_drive, run))
-                self.running.discard(run)  # after its outcome is known, for the same reason
-            self._resting += 1
-            goes_on = self._bell.get()
-            self._resting -= 1
-            if not goes_on:
-                return
+    def _wake(self) -> None:
+        try:
+            self._free.pop()
+        except IndexError:  # all are at work, and look for more by themselves
+            return
+        self._threads.call(self._slot)
+
+    def _slot(self) -> Callable[[], None]:
+        while self.waiting:
+            try:
+                run = self.waiting.popleft()
+            except IndexError:  # another slot was faster
+                break
+            self.running.add(run)  # before it asks: who has called `hold` looks here
+            if self._held:
+                self._done(run, Outcome(run.delivery, TaskStatus.NEW, worker=run.worker.name))
+            elif self._may_start(run):
+                self._done(run, self._base.copy().run(_drive, run))
+            self.running.discard(run)  # after its outcome is known, for the same reason
+        return self._free_again
+
+    def _free_again(self) -> None:
+        self._free.append(True)
+        if self.waiting:  # pushed since it looked, when it was not free yet
+            self._wake()
 
     def hold(self) -> list[Run]:
         """Start nothing more; a thread that has just picked up a run hands it back. Returns what had not started."""
@@ -189,52 +244,7 @@ class ThreadSlots:
 
     def close(self) -> None:
         """End the threads that rest; one that is in a blocking call ends with the process."""
-        for _ in self._threads:
-            self._bell.put(False)
-
-
-class CallThreads:
-    """Threads for the blocking calls of what runs on the event loop, as many as there are calls at a time.
-
-    Unlike those of `concurrent.futures` they are not waited for when the interpreter ends.
-    """
-
-    def __init__(self) -> None:
-        self._calls: queue.SimpleQueue[tuple[Future[Any], Callable[[], Any]] | None] = queue.SimpleQueue()
-        self._resting = threading.Semaphore(0)
-        self._count = 0
-
-    async def call(self, function: Callable[[], Any]) -> Any:
-        """Call something in a thread, and await what it returns or raises."""
-        future: Future[Any] = Future()
-        future.set_running_or_notify_cancel()  # from now on it cannot be called off
-        self._calls.put((future, function))
-        if not self._resting.acquire(blocking=False):
-            threading.Thread(target=self._serve, name=f"qtasks-call-{self._count}", daemon=True).start()
-            self._count += 1
-        return await asyncio.wrap_future(future)
-
-    def _serve(self) -> None:
-        while self._serve_one():
-            pass
-
-    def _serve_one(self) -> bool:
-        """A function of its own, so that a thread that rests holds on to nothing of its last call."""
-        call = self._calls.get()
-        if call is not None:
-            future, function = call
-            try:
-                settle = partial(future.set_result, function())
-            except BaseException as error:  # noqa: BLE001 - it is raised where the call is awaited
-                settle = partial(future.set_exception, error)
-            self._resting.release()  # before the answer, which the next call may follow at once
-            settle()
-        return call is not None
-
-    def close(self) -> None:
-        """End the threads that rest, and each other one when its call has ended."""
-        for _ in range(self._count):
-            self._calls.put(None)
+        self._threads.close()
 
 
 def _drive(run: Run) -> Outcome | None:

@@ -15,7 +15,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from typing import Any
 
-from qtasks.errors import BackendError, ConfigError, LeaseLostError
+from qtasks.errors import BackendError, ConfigError, LeaseLostError, in_a_line
 from qtasks.executor.execution import Interrupt, Run, ended
 from qtasks.executor.limits import ThreadTimeLimitExceeded
 from qtasks.message import Delivery, ErrorInfo, Outcome, StreamItem
@@ -28,7 +28,7 @@ from qtasks.worker.flush import Flusher
 from qtasks.worker.intake import Intake
 from qtasks.worker.lease import BEATS_PER_LEASE, Announce, Lease, Retiring
 from qtasks.worker.requests import Requests
-from qtasks.worker.slots import CallThreads, CoroutineSlots, ThreadSlots
+from qtasks.worker.slots import CoroutineSlots, Threads, ThreadSlots
 
 TICK_S = 0.5
 """How often the worker looks at its lease and its loop."""
@@ -93,6 +93,7 @@ class Worker:
         self.stopping = False
         self.in_doubt = False
         self.refused = 0
+        self.handed_back = 0
         self.quota = max_tasks or sys.maxsize
         self.lag_s = 0.0
         self.last_take = 0.0
@@ -103,7 +104,7 @@ class Worker:
         self._announce = announce or (lambda _owner, _number: None)
         self._retiring = retiring or (lambda: None)
         self._max_memory_bytes = max_memory_bytes
-        self._calls = CallThreads()
+        self._calls = Threads("qtasks-call")
         self._fencing = asyncio.Lock()
         self._stop = asyncio.Event()
         self._stop_by = math.inf
@@ -140,7 +141,7 @@ class Worker:
     async def call_in_thread(self, function: Callable[..., Any], *args: Any, **kw: Any) -> Any:
         """Call something that blocks in a thread."""
         context = contextvars.copy_context()  # with the executor, which log records ask for
-        return await self._calls.call(partial(context.run, function, *args, **kw))
+        return await self._calls.answer(partial(context.run, function, *args, **kw))
 
     def wait_on_loop(self, answer: Awaitable[Any], limit_s: float | None) -> Any:
         """From a slot thread: have the loop await something, and wait for it.
@@ -223,10 +224,8 @@ class Worker:
         hooks = self.runtime.hooks.dispatch
         await self.link.open()
         await self._join()
-        if hooks.worker_start is not None:
-            await hooks.worker_start(worker=self)
-        if hooks.broker_listen_start is not None:
-            await hooks.broker_listen_start(broker=self.link.broker, worker=self)
+        await hooks.worker_start(worker=self)
+        await hooks.broker_listen_start(broker=self.link.broker, worker=self)
         queues = ", ".join(self.queues)
         log.info("Worker %s is ready: pid %d, queues %s, %d slots.", self.name, os.getpid(), queues, self.concurrency)
         self._intake = Intake(self)
@@ -304,7 +303,7 @@ class Worker:
         except LeaseLostError:
             return  # then it has gone back already
         except BackendError as error:
-            log.warning("What was handed over last cannot be handed back before the end: %s", error)
+            log.warning("What was handed over last cannot be handed back before the end: %s", in_a_line(error))
 
     async def _settle(self) -> None:
         """Wait until nothing runs or the grace is over."""
@@ -328,14 +327,15 @@ class Worker:
         try:
             await self._report()  # before the release, after which nothing tells of this worker any more
         except BackendError as error:
-            log.warning("The last figures of worker %s could not be reported: %s", self.name, error)
+            log.warning("The last figures of worker %s could not be reported: %s", self.name, in_a_line(error))
         try:
             await self.link.broker.release(self.lease.owner)
         except BackendError as error:
-            log.warning("The tasks in hand could not be handed back; their lease ends by itself: %s", error)
+            log.warning("The tasks in hand could not be handed back; their lease ends by itself: %s", in_a_line(error))
         self._calls.close()
-        if hooks.worker_stop is not None:
-            await hooks.worker_stop(worker=self)
+        await hooks.worker_stop(worker=self)
+        finished, handed_back = self.counters.finished, self.handed_back
+        log.info("Worker %s has stopped: %d tasks finished, %d handed back.", self.name, finished, handed_back)
 
     # Twice a second.
 
@@ -348,7 +348,7 @@ class Worker:
             self.lag_s = max(0.0, time.monotonic() - before - TICK_S)
             if self.lag_s > LAG_WARNING_S:
                 ran = {run.message.task for run in self.coroutines.running} | self.flusher.names()
-                names = ", ".join(sorted(ran)) or "an ended task"
+                names = ", ".join(sorted({*ran, self.coroutines.last} - {""}))
                 log.warning("The event loop made no step for %.1f s while these ran: %s", self.lag_s, names)
 
     async def _tick(self) -> None:
@@ -367,15 +367,13 @@ class Worker:
                     await self._report()
                 backoff.reset()
             except BackendError as error:
-                backoff.note(log, "The broker does not answer", error)
+                backoff.note("The broker does not answer", error)
 
     async def _tell_of_housekeeping(self) -> None:
         """Whoever renews the lease has the broker clean up by the way, and what a worker says of itself is renewed."""
         hooks = self.runtime.hooks.dispatch
-        if hooks.storage_delete_finished_tasks is not None:
-            await hooks.storage_delete_finished_tasks(storage=self.link.storage)
-        if hooks.global_config_set_status is not None:
-            await hooks.global_config_set_status(global_config=self.link.global_config.backend)
+        await hooks.storage_delete_finished_tasks(storage=self.link.storage)
+        await hooks.global_config_set_status(global_config=self.link.global_config.backend)
 
     async def _report(self) -> None:
         counts = self.counters.drain()

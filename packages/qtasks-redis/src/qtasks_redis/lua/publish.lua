@@ -1,8 +1,8 @@
 #!lua
--- Accepts messages of one queue. ARGV: clock, "ready" or "parked", queue, how many; of each: priority, index with
+-- Accepts messages of one queue. ARGV: clock, "ready", "push" or "parked", queue, how many; of each: priority, index with
 -- id, payload; then of those that have options: their number, from 1, and the options.
 -- Returns pairs of a number and the id under which that message was known before.
--- A single message for which somebody waits is pushed into its hands at once.
+-- With "push" a single message for which somebody waits is pushed into its hands at once.
 local PUSHED_BYTES = 65536
 local parked, queue, count = ARGV[2] == 'parked', ARGV[3], tonumber(ARGV[4])
 local options = {}
@@ -54,16 +54,21 @@ end
 if not parked then add('queues', queue, accepted) end
 local owner, channel
 if runnable > 0 then owner, channel = next_idle(queue) end
-local plain = count == 1 and #ready > 0 and not (options[1] and next(options[1])) and #ARGV[7] <= PUSHED_BYTES
-if owner and plain and redis.call('EXISTS', P .. 'ready:' .. queue) == 0
-    and redis.call('SISMEMBER', P .. 'paused', queue) == 0 then
+local plain = ARGV[2] == 'push' and count == 1 and #ready > 0 and not (options[1] and next(options[1]))
+    and #ARGV[7] <= PUSHED_BYTES and redis.call('EXISTS', P .. 'ready:' .. queue) == 0
+    and redis.call('SISMEMBER', P .. 'paused', queue) == 0
+while owner and plain do
     local id, token = string.sub(ARGV[6], 5), string.format('%014x', redis.call('INCR', P .. 'numbers'))
     redis.call('HSET', P .. 'running', id, owner .. token)
     redis.call('SADD', P .. 'held:' .. owner, id)
     redis.call('RPUSH', P .. 'pushed:' .. owner, id)
     waits_no_more(owner)
-    redis.call('PUBLISH', channel, 'take ' .. owner .. '\n' .. token .. ready[2] .. tail .. ARGV[7])
-    return known
+    local push = 'take ' .. owner .. '\n' .. token .. ready[2] .. tail .. ARGV[7]
+    if redis.call('PUBLISH', channel, push) > 0 then return known end
+    redis.call('HDEL', P .. 'running', id) -- it has died, and nobody has told yet
+    redis.call('SREM', P .. 'held:' .. owner, id)
+    redis.call('LREM', P .. 'pushed:' .. owner, 0, id)
+    owner, channel = next_idle(queue)
 end
 if #ready > 0 then spread('ZADD', P .. 'ready:' .. queue, ready) end
 if owner then

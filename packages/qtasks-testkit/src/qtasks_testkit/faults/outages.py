@@ -51,9 +51,10 @@ class Outages(Faults):
         return open_fleet(worker_url=proxy.url)
 
     def busy(self, fleet: Fleet, ended: int, tasks: int = TASKS) -> set[int]:
-        """Start workers on a full queue; wait until so many tasks have ended, and name the worker processes."""
-        fleet.add("nap", *((number, NAP_S) for number in range(tasks)))
+        """Keep two workers busy; wait until so many tasks have ended, and name the worker processes."""
         fleet.run("-p", "2")
+        until(lambda: fleet.log.count("is ready") == 2)  # who cannot reach the server at the start is replaced
+        fleet.add("nap", *((number, NAP_S) for number in range(tasks)))
         until(lambda: len(fleet.ledger("end")) >= ended)
         return set(fleet.children)
 

@@ -79,7 +79,8 @@ class Database:
 
 def _close(opened: dict[int, tuple[dict[int, Session], dict[object, Doorbell]]]) -> None:
     for mine in opened.pop(os.getpid(), ()):
-        for one in mine.values():
+        while mine:  # other threads may be adding theirs
+            _, one = mine.popitem()
             one.close()
 
 
@@ -156,7 +157,11 @@ class SqliteComponent(Component):
         deadline = pause_s = 0.0
         while True:
             try:
-                return how(self.database.session(), work, *args, **kwargs)
+                session = self.database.session()
+                with session.in_use:
+                    if not session.closed:  # by another thread, just now
+                        return how(session, work, *args, **kwargs)
+                continue
             except sqlite3.Error as error:
                 now = time.monotonic()
                 deadline = deadline or now + self.call_timeout_s

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import sqlite3
+import threading
 import time
 from collections import defaultdict
 from collections.abc import Callable
@@ -42,7 +43,9 @@ class Session:
         self._queues: dict[str, int] = {}
         self.execute = self._connection.execute
         self.executemany = self._connection.executemany
-        self.close = self._connection.close
+        self.closed = False
+        self.in_use = threading.Lock()
+        """Held during each call: to close a connection that another thread is using would crash the process."""
         self.context = context
         self.wall_us = context.clock.wall_us
         self.monotonic_us = context.clock.monotonic_us
@@ -61,6 +64,12 @@ class Session:
             self.execute("INSERT INTO space (name) VALUES (?) ON CONFLICT DO NOTHING", (name,))
         row = self.execute(find, (name,)).fetchone()
         return row[0] if row else 0
+
+    def close(self) -> None:
+        """Close the connection, once the call under way has ended."""
+        with self.in_use:
+            self.closed = True
+            self._connection.close()
 
     def is_lost(self) -> bool:
         """True when the file was removed or replaced: looked at once per `_LOOK_S`."""

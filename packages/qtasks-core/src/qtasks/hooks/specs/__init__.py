@@ -1,6 +1,7 @@
 """Every hook that QTasks calls, declared once: the base class `Plugin`, and the same as a table, `SPECS`.
 
-The declarations are in the files of this package, by component. Nothing here calls a hook.
+The declarations are in the files of this package, by component, each beside the TypedDicts that answers may be.
+Nothing here calls a hook.
 """
 
 from __future__ import annotations
@@ -8,40 +9,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from qtasks.hooks.kinds import HookSpec, spec_of
-from qtasks.hooks.specs.app import NewTask, QTasksHooks, RegistrationHooks, StarterHooks, StatsHooks
-from qtasks.hooks.specs.backends import (
-    BrokerHooks,
-    GlobalConfigHooks,
-    ProcessedTask,
-    Setting,
-    StorageHooks,
-    StoredTask,
-    TakenTask,
-)
-from qtasks.hooks.specs.worker import (
-    AddedTask,
-    Arguments,
-    FinishedTask,
-    Rescue,
-    TaskExecutorHooks,
-    TaskToRun,
-    WorkerHooks,
-)
-
-__all__ = [
-    "SPECS",
-    "AddedTask",
-    "Arguments",
-    "FinishedTask",
-    "NewTask",
-    "Plugin",
-    "ProcessedTask",
-    "Rescue",
-    "Setting",
-    "StoredTask",
-    "TakenTask",
-    "TaskToRun",
-]
+from qtasks.hooks.specs.app import QTasksHooks, RegistrationHooks, StarterHooks, StatsHooks
+from qtasks.hooks.specs.backends import BrokerHooks, GlobalConfigHooks, StorageHooks
+from qtasks.hooks.specs.worker import TaskExecutorHooks, WorkerHooks
 
 
 class Plugin(

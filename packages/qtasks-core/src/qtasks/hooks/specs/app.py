@@ -91,7 +91,7 @@ class StatsHooks:
 
 
 class RegistrationHooks:
-    """Hooks that bring parts into an application, called when it is made.
+    """Hooks that bring parts into an application, called when it is made, but for `register_arounds`.
 
     A target is a dotted path, `package.module:Name`, imported on first use. Implementations are `def`
     and import nothing heavy; an exception stops the application from being made.
@@ -114,4 +114,14 @@ class RegistrationHooks:
         """Call `register(name, target, help="One line.")` for each command of `qtasks`, a click command.
 
         Called by the command line only.
+        """
+
+    @collect
+    def register_arounds(self, register: Callable[..., None], task_func: Any, args_info: Sequence[Any]) -> None:
+        """Call `register(around)` for each `async def around(call_next, ctx)` to be led around the runs of one task.
+
+        Asked in a worker, when it gets the task for the first time; an exception is the error of the task. It is
+        like `task_executor_around`, which it is called within, but other tasks pay nothing for it, and a thread
+        still leads the runs of a blocking task: there it must not suspend but by `ctx.wait_for` and
+        `ctx.call_blocking`. It may assign `ctx.args` and `ctx.kw`.
         """
