@@ -29,6 +29,10 @@ from qtasks_redis.transport import Session, Transport
 _log = logging.getLogger("qtasks.redis")
 
 
+LOST = (RuntimeError, AttributeError)
+"""How uvloop, and asyncio of Python 3.12.1, tell who writes that the connection has been lost."""
+
+
 class AioLink(Link):
     """A connection of the running loop."""
 
@@ -64,7 +68,7 @@ class AioLink(Link):
         """Send commands."""
         try:
             await self._connection.send_packed_command(pack(commands), check_health=False)
-        except RuntimeError as error:  # so uvloop tells that the connection has been lost
+        except LOST as error:
             raise ConnectionError(str(error)) from error
 
     async def _reply(self) -> Any:
@@ -151,7 +155,7 @@ class AioTransport(Transport):
                 await connection.connect()
         except BaseException as error:
             await connection.disconnect(nowait=True)
-            if isinstance(error, RuntimeError):  # as in `AioLink.send`: lost while the connection introduced itself
+            if isinstance(error, LOST):  # as in `AioLink.send`: lost while the connection introduced itself
                 raise ConnectionError(str(error)) from error
             raise
         return AioLink(connection)
