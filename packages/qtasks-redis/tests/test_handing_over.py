@@ -4,6 +4,7 @@ import asyncio
 
 import pytest
 from qtasks.codec import encode_message
+from qtasks.errors import BackendUnavailableError
 from qtasks.message import WIRE_VERSION, Outcome, TaskMessage, new_id
 from qtasks.ports import BackendContext
 from qtasks.types import TaskStatus
@@ -158,6 +159,26 @@ def test_a_message_for_an_owner_that_has_died_waits_for_the_next_one(on_bench):
         assert [one.id for one in await bench.producer.take(other, ["default"], 10, 0)] == [task]
         taking.cancel()
         await asyncio.wait([taking])
+
+    on_bench(scenario)
+
+
+def test_a_registration_whose_reply_was_lost_is_taken_back_by_the_next_call(on_bench):
+    async def scenario(bench):
+        run = bench.taker._run_many
+
+        async def lose_the_reply(name, *args, **kw):
+            await run(name, *args, **kw)
+            raise BackendUnavailableError("the reply was lost")
+
+        bench.taker._run_many = lose_the_reply
+        with pytest.raises(BackendUnavailableError):
+            await bench.taker.take(bench.owner, ["default"], 10, 20.0)
+        bench.taker._run_many = run
+        task = await bench.publish()  # pushed to an owner that does not listen
+        [delivery] = await bench.taker.take(bench.owner, ["default"], 10, 0, [])
+        assert delivery.id == task
+        assert await bench.command("EXISTS", bench.key(f"pushed:{bench.owner}"), bench.key("waits")) == 0
 
     on_bench(scenario)
 

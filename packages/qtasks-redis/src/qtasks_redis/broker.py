@@ -99,7 +99,7 @@ class RedisBroker(RedisComponent, Broker):
                     owner,
                     limit,
                     "wait" if left_s > 0 else "",
-                    "idle" if taker.idle else "",
+                    "idle" if taker.idle or in_hand is not None else "",  # the lost reply may have told so
                     "" if in_hand is None else "reconcile",
                     len(queues),
                     *queues[first:],

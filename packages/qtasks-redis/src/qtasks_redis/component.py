@@ -85,7 +85,6 @@ class RedisComponent(Component):
         self.server = server
         self.context = server.context
         self._blocks = blocks
-        self._users = 0
 
     @classmethod
     def from_url(cls, url: str, context: BackendContext) -> Self:
