@@ -77,7 +77,7 @@ def test_the_page_tells_the_values_of_all_settings():
     told = {name: rest.split(" | ")[0] for name, rest in rows(section("Our client settings"))}
     numbers = {name: {float(number) for number in re.findall(r"[\d.]+", value)} for name, value in told.items()}
     kept = {name: value for name, value in vars(settings).items() if name.isupper()}
-    assert set(told) == set(kept) - {"CONNECTION", "TCP"}
+    assert set(told) == set(kept)
     for name, value in kept.items():
         if name == "CLIENT_NAME":
             assert told[name] == f"`{value}`"

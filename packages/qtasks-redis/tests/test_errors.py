@@ -1,14 +1,14 @@
 import pytest
-from hiredis import Reader
 from qtasks import errors
-from qtasks_redis.errors import ScriptError, translate
-from redis import exceptions as theirs
-from redis.connection import DefaultParser
+from qtasks_redis.connections import new_reader
+from qtasks_redis.errors import GarbledError, ScriptError, translate
 
 
 def answer(text):
-    """What redis-py makes of an error that a server answers."""
-    return DefaultParser.parse_error(text)
+    """What is read of an error that a server answers."""
+    reader = new_reader()
+    reader.feed(b"-%b\r\n" % text.encode())
+    return reader.gets()
 
 
 @pytest.mark.parametrize(
@@ -25,6 +25,8 @@ def answer(text):
         ("CLUSTERDOWN The cluster is down", errors.BackendUnavailableError),
         ("MASTERDOWN Link with MASTER is down", errors.BackendUnavailableError),
         ("NOREPLICAS Not enough good replicas to write.", errors.BackendUnavailableError),
+        ("ERR AUTH <password> called without any password configured for the default user.", errors.BackendError),
+        ("ERR WRONGTYPE Operation against a key, on @user_script:484.", errors.BackendCorruptError),
         ("ERR max number of clients reached", errors.BackendUnavailableError),
         ("WRONGTYPE Operation against a key holding the wrong kind of value", errors.BackendCorruptError),
         ("ERR unknown command 'EVALSHA', with args beginning with: 'secret'", errors.BackendError),
@@ -50,7 +52,7 @@ def test_a_database_that_is_not_there_is_told_with_those_that_are():
     assert "databases 0 to 15" in error.hint
 
 
-@pytest.mark.parametrize("error", [TimeoutError(), theirs.ConnectionError("Connection closed by server.")])
+@pytest.mark.parametrize("error", [TimeoutError(), ConnectionError("Connection closed by server.")])
 def test_what_does_not_answer_with_tls_may_not_encrypt(error):
     assert "write redis://" in translate(error, "rediss://h/0").hint
     assert "rediss" not in translate(error, "redis://h/0").hint
@@ -69,16 +71,16 @@ def test_an_error_of_a_script_keeps_its_text():
 
 @pytest.mark.parametrize(
     "error",
-    [TimeoutError(), theirs.TimeoutError("x"), ConnectionRefusedError(111, "refused"), theirs.ConnectionError("x")],
+    [TimeoutError(), ConnectionRefusedError(111, "refused"), ConnectionError("x")],
 )
 def test_what_does_not_answer_is_unavailable(error):
     assert type(translate(error, "redis://h")) is errors.BackendUnavailableError
 
 
 def test_other_protocols_are_named_as_such():
-    reader = Reader(protocolError=theirs.InvalidResponse)
+    reader = new_reader()
     reader.feed(b"HTTP/1.1 400 Bad Request\r\n")
-    with pytest.raises(theirs.InvalidResponse) as caught:
+    with pytest.raises(GarbledError) as caught:
         reader.gets()
     error = translate(caught.value, "redis://h")
     assert type(error) is errors.BackendError

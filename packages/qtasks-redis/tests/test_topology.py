@@ -110,7 +110,7 @@ def url_of(nodes):
 
 def test_a_cluster_is_served_by_the_node_of_the_slot_whichever_is_named(face, cluster, key):
     async def scenario(transport):
-        return await transport.run(COUNT, [key], []), await transport.run_many(COUNT, [([key], [])] * 3)
+        return await transport.run(COUNT, [key], []), await transport.run_many(COUNT, [key], [[]] * 3)
 
     counts = [face.run(url_of([node]), scenario) for node in cluster]
     assert counts == [(1, [2, 3, 4]), (5, [6, 7, 8]), (9, [10, 11, 12])]

@@ -34,8 +34,8 @@ def test_replies_are_bytes_integers_and_none(face, redis_server):
 
 def test_many_calls_of_a_script_answer_in_order(face, redis_server):
     async def scenario(transport):
-        answers = await transport.run_many(ECHO, [(["key"], [number]) for number in range(100)])
-        return [int(answer[1]) for answer in answers], await transport.run_many(ECHO, [])
+        answers = await transport.run_many(ECHO, ["key"], [[number] for number in range(100)])
+        return [int(answer[1]) for answer in answers], await transport.run_many(ECHO, ["key"], [])
 
     assert face.run(redis_server.url, scenario) == (list(range(100)), [])
 
@@ -46,7 +46,7 @@ def test_scripts_survive_a_flush_between_and_within_batches(face, new_redis_serv
         for _ in range(3):
             counts.append(await transport.run(COUNT, ["key"], []))
             await transport.command("SCRIPT", "FLUSH")
-            counts += await transport.run_many(COUNT, [(["key"], [])] * 3)
+            counts += await transport.run_many(COUNT, ["key"], [[]] * 3)
             await transport.command("SCRIPT", "FLUSH")
         return counts
 

@@ -91,7 +91,7 @@ class TaskMessage(msgspec.Struct, frozen=True, omit_defaults=True):
     signature: str | None = None
 
 
-class Envelope(msgspec.Struct, frozen=True):
+class Envelope(msgspec.Struct, frozen=True, gc=False):
     """A message with its bytes, ready to be published.
 
     Args:

@@ -107,7 +107,7 @@ class Sends(Protocol):
         """Publish calls in one round trip."""
 
 
-@attrs.frozen(eq=False)
+@attrs.define(eq=False)
 class Call:
     """One call that a producer is asked to publish.
 
@@ -205,10 +205,12 @@ class Runtime:
             drive(link.open())
         return drive(make(link))
 
-    async def run_async(self, make: Make[T]) -> T:
+    def run_async(self, make: Make[T]) -> Coroutine[Any, Any, T]:
         """Run a call on the caller's event loop."""
-        if not self.link.opened:
-            await self.link.open()
+        return make(self.link) if self.link.opened else self._open_and_run(make)
+
+    async def _open_and_run(self, make: Make[T]) -> T:
+        await self.link.open()
         return await make(self.link)
 
 

@@ -8,19 +8,16 @@ import functools
 import logging
 import os
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections import deque
+from collections.abc import AsyncIterator, Callable, Sequence
 from typing import Any
 from weakref import WeakKeyDictionary
 
 from qtasks.errors import BackendError, BackendUnavailableError
-from redis.asyncio import connection as redis_connection
-from redis.asyncio.retry import Retry
-from redis.backoff import NoBackoff
-from redis.exceptions import RedisError
 
-from qtasks_redis.connections import REPLIES, Command, Link, pack
-from qtasks_redis.errors import translate
-from qtasks_redis.location import Location
+from qtasks_redis.connections import Command, Link, encryption, new_reader, pack, set_options
+from qtasks_redis.errors import RefusedError, WireError, translate
+from qtasks_redis.location import Location, Node
 from qtasks_redis.push import Listener
 from qtasks_redis.settings import POOL_SIZE, PUSH_CHECK_S, RECONNECT_S
 from qtasks_redis.topology import Finder
@@ -29,61 +26,105 @@ from qtasks_redis.transport import Session, Transport
 _log = logging.getLogger("qtasks.redis")
 
 
-LOST = (RuntimeError, AttributeError)
-"""How uvloop, and asyncio of Python 3.12.1, tell who writes that the connection has been lost."""
-
-
-class AioLink(Link):
+class AioLink(Link, asyncio.Protocol):
     """A connection of the running loop."""
 
-    def __init__(self, connection: redis_connection.AbstractConnection) -> None:
-        self._connection: Any = connection  # not all of its methods have types
+    def __init__(self) -> None:
         self.used = time.monotonic()
+        self._transport: Any = None
+        self._reader = new_reader()
+        self._replies: deque[Any] = deque()
+        self._failure: Exception | None = None
+        self._heard: Callable[[Any], None] = self._replies.append
+        self._wanted = 0
+        self._waiter: asyncio.Future[None] | None = None
+
+    # What the loop calls.
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """It is open."""
+        self._transport = transport
+
+    def data_received(self, data: bytes) -> None:
+        """Read what has come, and wake who waits for it."""
+        try:
+            self._reader.feed(data)
+            while (reply := self._reader.gets()) is not False:
+                self._heard(reply)
+        except WireError as error:
+            self.fail(error)
+        if self._waiter is not None and len(self._replies) >= self._wanted:
+            self._wake()
+
+    def connection_lost(self, error: Exception | None) -> None:
+        """It is closed, by whomever."""
+        self.fail(error if isinstance(error, OSError) else ConnectionError("the connection was closed"))
+
+    # What we ask.
 
     @property
     def is_open(self) -> bool:
         """False once it is broken or closed."""
-        return bool(self._connection.is_connected)
+        return self._failure is None
 
-    async def is_clean(self) -> bool:
+    def is_clean(self) -> bool:
         """Whether nothing has come that nobody asked for."""
-        try:
-            return not await self._connection.can_read()
-        except (RedisError, OSError):
-            return False
+        return self._failure is None and not self._replies and not self._transport.is_closing()
 
     async def request(self, commands: Sequence[Command], timeout_s: float) -> list[Any]:
         """Send commands and wait for their replies."""
+        self.send(*commands)
         try:
-            async with asyncio.timeout(timeout_s):
-                await self.send(*commands)
-                replies = [await self._reply() for _ in commands]
+            await self.wait(len(commands), timeout_s)
         except BaseException:  # also when cancelled: the replies would be taken for those of the next caller
-            await self.close()
+            self.close()
             raise
         self.used = time.monotonic()
-        return replies
+        return [self._replies.popleft() for _ in commands]
 
-    async def send(self, *commands: Command) -> None:
+    def send(self, *commands: Command) -> None:
         """Send commands."""
-        try:
-            await self._connection.send_packed_command(pack(commands), check_health=False)
-        except LOST as error:
-            raise ConnectionError(str(error)) from error
+        if self._failure is not None or self._transport.is_closing():
+            raise self._failure or ConnectionError("the connection was closed")
+        self._transport.write(pack(commands))
 
-    async def _reply(self) -> Any:
-        try:
-            return await self._connection.read_response(disable_decoding=True, disconnect_on_error=False)
-        except REPLIES as error:
-            return error
+    def hear(self, heard: Callable[[Any], None]) -> None:
+        """Call a function with each reply from now on, at once."""
+        self._heard = heard
 
-    async def read(self, timeout_s: float) -> Any:
-        """Wait for a pushed message; None when time is up."""
-        return await self._connection.read_response(disable_decoding=True, disconnect_on_error=False, timeout=timeout_s)
+    async def wait(self, replies: int, timeout_s: float) -> None:
+        """Wait until so many replies have come.
 
-    async def close(self) -> None:
+        Raises:
+            WireError: what came is no reply.
+            OSError: the connection broke, or time was up.
+        """
+        if len(self._replies) < replies and self._failure is None:
+            loop = asyncio.get_running_loop()
+            self._wanted, self._waiter = replies, loop.create_future()
+            timer = loop.call_later(timeout_s, self._wake)
+            try:
+                await self._waiter
+            finally:
+                timer.cancel()
+                self._waiter = None
+        if len(self._replies) < replies:
+            raise self._failure or TimeoutError
+
+    def close(self) -> None:
         """Close it."""
-        await self._connection.disconnect(nowait=True)
+        self.fail(ConnectionError("the connection was closed"))
+
+    def fail(self, error: Exception) -> None:
+        """Close it for a reason, which is raised where somebody waits."""
+        if self._failure is None:
+            self._failure = error
+            self._transport.abort()
+            self._wake()
+
+    def _wake(self) -> None:
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_result(None)
 
 
 class _AioSession(Session):
@@ -119,7 +160,7 @@ class AioTransport(Transport):
         if session.keeper is not None:
             session.keeper.cancel()
             await asyncio.wait([session.keeper])
-        await session.close()
+        session.close()
 
     @property
     def channel(self) -> str:
@@ -145,20 +186,18 @@ class AioTransport(Transport):
             session = self._sessions[loop] = _AioSession(finder, self._new_channel())
         return session
 
-    async def _connect(self, class_name: str, arguments: dict[str, Any], timeout_s: float) -> Link:
-        # It has no time-out of its own for reading: that of the call is around it.
-        connection = getattr(redis_connection, class_name)(
-            **arguments, socket_timeout=None, retry=Retry(NoBackoff(), 0)
-        )
-        try:
-            async with asyncio.timeout(timeout_s):
-                await connection.connect()
-        except BaseException as error:
-            await connection.disconnect(nowait=True)
-            if isinstance(error, LOST):  # as in `AioLink.send`: lost while the connection introduced itself
-                raise ConnectionError(str(error)) from error
-            raise
-        return AioLink(connection)
+    async def _connect(self, node: Node, timeout_s: float) -> Link:
+        loop, context = asyncio.get_running_loop(), encryption(self.location)
+        async with asyncio.timeout(timeout_s):
+            if node.port == 0:
+                _, link = await loop.create_unix_connection(AioLink, node.host)
+            else:
+                name = node.host if context else None
+                transport, link = await loop.create_connection(
+                    AioLink, node.host, node.port, ssl=context, server_hostname=name
+                )
+                set_options(transport.get_extra_info("socket"))
+        return link
 
     async def _take(self, session: Session, deadline: float) -> Link:
         assert isinstance(session, _AioSession)
@@ -205,11 +244,12 @@ class AioTransport(Transport):
             begun = time.monotonic()
             try:
                 link = session.push = await self._found(session, begun + self._call_timeout_s)
+                assert isinstance(link, AioLink)
                 try:
-                    await self._read_pushes(session, link)
+                    await self._stay_subscribed(session, link)
                 finally:
-                    await link.close()
-            except (BackendError, RedisError, OSError) as error:
+                    link.close()
+            except (BackendError, WireError, OSError) as error:
                 session.failure = translate(error, self.location.redacted)
                 _log.debug("Not subscribed: %s", session.failure)
                 if not isinstance(session.failure, BackendUnavailableError):  # those who wait need not wait longer
@@ -218,23 +258,34 @@ class AioTransport(Transport):
             session.subscriptions.stir()
             await asyncio.sleep(begun + RECONNECT_S - time.monotonic())
 
-    async def _read_pushes(self, session: _AioSession, link: Link) -> None:
-        """Hand out what comes, until the link breaks or does not answer a PING any more."""
-        await link.send(("SUBSCRIBE", self._namespace_channel, session.channel))
-        asked = False
-        while True:
-            push = await link.read(PUSH_CHECK_S)
-            if push is None:
-                if asked:
-                    raise BackendUnavailableError("no answer to a PING")
-                await link.send(("PING",))
-            asked = push is None
-            if push and push[0] == b"subscribe" and push[1] == session.channel.encode():
+    async def _stay_subscribed(self, session: _AioSession, link: AioLink) -> None:
+        """Hand out what comes, at once, until the link breaks or does not answer a PING any more."""
+        heard = 0
+
+        def hear(push: Any) -> None:
+            nonlocal heard
+            heard += 1
+            if isinstance(push, RefusedError):
+                link.fail(push)
+            elif push[0] == b"subscribe" and push[1] == session.channel.encode():
                 session.failure = None
                 session.subscribed.set()
                 session.subscriptions.stir()
-            elif push:
+            else:
                 session.subscriptions.receive(push)
+
+        link.hear(hear)
+        link.send(("SUBSCRIBE", self._namespace_channel, session.channel))
+        while True:
+            before = heard
+            with contextlib.suppress(TimeoutError):
+                await link.wait(1, PUSH_CHECK_S)
+            if heard == before:
+                link.send(("PING",))
+                with contextlib.suppress(TimeoutError):
+                    await link.wait(1, PUSH_CHECK_S)
+                if heard == before:
+                    raise BackendUnavailableError("no answer to a PING")
 
     async def _await_push(self, session: Session, listener: Listener, timeout_s: float) -> None:
         assert isinstance(session, _AioSession)

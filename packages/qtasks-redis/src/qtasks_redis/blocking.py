@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import contextlib
 import os
+import select
+import socket
 import threading
 import time
 from collections.abc import Sequence
@@ -14,77 +16,87 @@ from typing import Any
 from weakref import WeakSet
 
 from qtasks.errors import BackendUnavailableError
-from redis import connection as redis_connection
-from redis.backoff import NoBackoff
-from redis.exceptions import RedisError
-from redis.exceptions import TimeoutError as RedisTimeoutError
-from redis.retry import Retry
 
-from qtasks_redis.connections import REPLIES, Command, Link, pack
-from qtasks_redis.errors import translate
-from qtasks_redis.location import Location
+from qtasks_redis.connections import Command, Link, encryption, new_reader, pack, set_options
+from qtasks_redis.errors import WireError, translate
+from qtasks_redis.location import Location, Node
 from qtasks_redis.push import Listener
-from qtasks_redis.settings import CONNECT_TIMEOUT_S, PUSH_CHECK_S
+from qtasks_redis.settings import CONNECT_TIMEOUT_S, PUSH_CHECK_S, READ_BYTES
 from qtasks_redis.topology import Finder
 from qtasks_redis.transport import Session, Transport
+
+SHORTEST_S = 0.001
+"""A time-out of 0 would mean that nothing is waited for, not even what the system has begun to hand over."""
 
 
 class BlockingLink(Link):
     """A connection of one thread."""
 
-    def __init__(self, connection: redis_connection.AbstractConnection) -> None:
-        self._connection: Any = connection  # its methods have no types
+    def __init__(self, sock: socket.socket) -> None:
         self.used = time.monotonic()
+        self._socket = sock
+        self._reader = new_reader()
+        self._incoming = select.poll()
+        self._incoming.register(sock, select.POLLIN)
 
     @property
     def is_open(self) -> bool:
         """False once it is broken or closed."""
-        return bool(self._connection.is_connected)
+        return self._socket.fileno() >= 0
 
-    async def is_clean(self) -> bool:
+    def is_clean(self) -> bool:
         """Whether nothing has come that nobody asked for."""
-        try:
-            return not self._connection.can_read(0)
-        except (RedisError, OSError):
-            return False
+        return not self._incoming.poll(0) and not self._reader.has_data()
 
     async def request(self, commands: Sequence[Command], timeout_s: float) -> list[Any]:
         """Send commands and wait for their replies."""
         deadline = time.monotonic() + timeout_s
         try:
-            await self.send(*commands)
+            self._socket.settimeout(max(timeout_s, SHORTEST_S))
+            self._socket.sendall(pack(commands))
             replies = [self._reply(deadline) for _ in commands]
         except BaseException:  # the replies would be taken for those of the next call
-            await self.close()
+            self.close()
             raise
         self.used = time.monotonic()
         return replies
 
-    async def send(self, *commands: Command) -> None:
+    def send(self, *commands: Command) -> None:
         """Send commands."""
-        self._connection.send_packed_command([pack(commands)], check_health=False)
+        self._socket.settimeout(CONNECT_TIMEOUT_S)
+        self._socket.sendall(pack(commands))
 
-    def _reply(self, deadline: float) -> Any:
-        left_s = deadline - time.monotonic()
-        if left_s <= 0:
-            raise TimeoutError
+    def read(self, timeout_s: float) -> Any:
+        """Wait for a pushed message; None when time is up. In no time at all, what has come already."""
+        if timeout_s <= 0 and self.is_clean():
+            return None
         try:
-            return self._connection.read_response(disable_decoding=True, disconnect_on_error=False, timeout=left_s)
-        except REPLIES as error:
-            return error
-
-    async def read(self, timeout_s: float) -> Any:
-        """Wait for a pushed message; None when time is up."""
-        try:
-            push = self._connection.read_response(disable_decoding=True, disconnect_on_error=False, timeout=timeout_s)
-        except RedisTimeoutError:
+            push = self._reply(time.monotonic() + max(timeout_s, SHORTEST_S))
+        except TimeoutError:
             return None
         self.used = time.monotonic()
         return push
 
-    async def close(self) -> None:
-        """Close it."""
-        self._connection.disconnect()
+    def _reply(self, deadline: float) -> Any:
+        while (reply := self._reader.gets()) is False:
+            left_s = deadline - time.monotonic()
+            if left_s <= 0:
+                raise TimeoutError
+            self._socket.settimeout(left_s)
+            data = self._socket.recv(READ_BYTES)
+            if not data:
+                raise ConnectionError("the server has closed the connection")
+            self._reader.feed(data)
+        return reply
+
+    def close(self) -> None:
+        """Close it, also under a thread that waits for it."""
+        with contextlib.suppress(OSError):
+            self._socket.shutdown(socket.SHUT_RDWR)
+        self._socket.close()
+
+    def __del__(self) -> None:
+        self._socket.close()  # of a thread that has ended; in a child after a fork, its parent goes on using it
 
 
 class BlockingTransport(Transport):
@@ -101,7 +113,7 @@ class BlockingTransport(Transport):
         with self._lock:
             sessions = [session for session in self._sessions if session.pid == os.getpid()]
         for session in sessions:
-            await session.close()
+            session.close()
 
     async def subscribe(self) -> None:
         """Make sure that messages reach our channel from now on."""
@@ -115,37 +127,49 @@ class BlockingTransport(Transport):
                 self._sessions.add(session)
         return session
 
-    async def _connect(self, class_name: str, arguments: dict[str, Any], timeout_s: float) -> Link:
-        timeouts = {"socket_connect_timeout": timeout_s, "socket_timeout": timeout_s}
-        kind = getattr(redis_connection, class_name)
-        connection = kind(**arguments | timeouts, retry=Retry(NoBackoff(), 0))
-        connection.connect()
-        return BlockingLink(connection)
+    async def _connect(self, node: Node, timeout_s: float) -> Link:
+        if node.port:
+            sock = socket.create_connection((node.host, node.port), timeout_s)
+        else:
+            sock = socket.socket(socket.AF_UNIX)
+        try:
+            sock.settimeout(timeout_s)
+            if node.port:
+                set_options(sock)
+            else:
+                sock.connect(node.host)
+            if context := encryption(self.location):
+                sock = context.wrap_socket(sock, server_hostname=node.host)
+        except BaseException:
+            sock.close()
+            raise
+        return BlockingLink(sock)
 
     async def _pause(self, pause_s: float) -> None:
         time.sleep(pause_s)  # noqa: ASYNC251 - nothing suspends here
 
-    async def _subscribed(self, session: Session, deadline: float) -> Link:
+    async def _subscribed(self, session: Session, deadline: float) -> BlockingLink:
         """The link for pushed messages, alive; what has come is handed out."""
         link = session.push
-        if link is not None and link.is_open:
+        if isinstance(link, BlockingLink) and link.is_open:
             try:
                 if link.used < time.monotonic() - PUSH_CHECK_S:
-                    await link.send(("PING",))
-                    await _receive(session, link, CONNECT_TIMEOUT_S)
+                    link.send(("PING",))
+                    _receive(session, link, CONNECT_TIMEOUT_S)
                 with contextlib.suppress(TimeoutError):
                     while True:
-                        await _receive(session, link, 0)
+                        _receive(session, link, 0)
                 return link
-            except (RedisError, OSError):
-                await _lose(session, link)
+            except (WireError, OSError):
+                _lose(session, link)
         link = await self._found(session, deadline)
+        assert isinstance(link, BlockingLink)
         try:
-            await link.send(("SUBSCRIBE", self._namespace_channel, session.channel))
+            link.send(("SUBSCRIBE", self._namespace_channel, session.channel))
             for _ in range(2):
-                await _receive(session, link, CONNECT_TIMEOUT_S)
-        except (RedisError, OSError) as error:
-            await link.close()
+                _receive(session, link, CONNECT_TIMEOUT_S)
+        except (WireError, OSError) as error:
+            link.close()
             raise translate(error, self.location.redacted) from error
         session.push = link
         session.subscriptions.stir()
@@ -161,23 +185,23 @@ class BlockingTransport(Transport):
             if listener.waiting:
                 return
             try:
-                await _receive(session, link, min(left_s, PUSH_CHECK_S))
+                _receive(session, link, min(left_s, PUSH_CHECK_S))
             except TimeoutError:
                 continue
-            except (RedisError, OSError):
-                await _lose(session, link)
+            except (WireError, OSError):
+                _lose(session, link)
 
 
-async def _receive(session: Session, link: Link, timeout_s: float) -> None:
+def _receive(session: Session, link: BlockingLink, timeout_s: float) -> None:
     """Hand out one pushed message; raises TimeoutError when none comes."""
-    push = await link.read(timeout_s)
+    push = link.read(timeout_s)
     if push is None:
         raise TimeoutError
     session.subscriptions.receive(push)
 
 
-async def _lose(session: Session, link: Link) -> None:
+def _lose(session: Session, link: BlockingLink) -> None:
     """Give up a link that is broken: messages may be missing."""
-    await link.close()
+    link.close()
     session.push = None
     session.subscriptions.stir()

@@ -13,6 +13,7 @@ from qtasks.types import US_PER_S
 
 from qtasks_redis.component import RedisComponent, Server
 from qtasks_redis.records import (
+    by_queue,
     encode_note,
     encode_record,
     publish_arguments,
@@ -56,23 +57,19 @@ class RedisBroker(RedisComponent, Broker):
         """Accept messages: one script for those of each queue, `BATCH` of them at most."""
         if awaited := [envelope.message for envelope in envelopes if envelope.message.reply_to]:
             await self._transport.subscribe()
-        for message in awaited:
-            self.server.promise(message.id, str(message.reply_to))
-        queues: dict[str, list[int]] = {}
-        for at, envelope in enumerate(envelopes):
-            queues.setdefault(envelope.message.queue, []).append(at)
-        batches = [
-            (queue, places[at : at + BATCH]) for queue, places in queues.items() for at in range(0, len(places), BATCH)
-        ]
+            for message in awaited:
+                self.server.promise(message.id, str(message.reply_to))
         # The nodes of a cluster cannot tell whether somebody hears a push.
         how = "ready" if self.server.location.kind == "cluster" else "push"
-        calls = [(how, *publish_arguments(queue, [envelopes[at] for at in places])) for queue, places in batches]
-        ids = [envelope.message.id for envelope in envelopes]
+        batches = [some[at : at + BATCH] for some in by_queue(envelopes) for at in range(0, len(some), BATCH)]
+        calls = [(how, *publish_arguments(batch)) for batch in batches]
         replies = await self._run_many("publish", calls, durable=True)
-        for (_, places), known in zip(batches, replies, strict=True):
-            for number, task_id in zip(known[::2], known[1::2], strict=True):
-                ids[places[number - 1]] = task_id.decode(errors="replace")
-        return ids
+        known = {
+            batch[number - 1].message.id: task_id.decode(errors="replace")
+            for batch, pairs in zip(batches, replies, strict=True)
+            for number, task_id in zip(pairs[::2], pairs[1::2], strict=True)
+        }
+        return [known.get(envelope.message.id, envelope.message.id) for envelope in envelopes]
 
     async def join(self, owner: str, name: str, lease_s: float) -> None:
         """Begin an incarnation."""

@@ -152,11 +152,11 @@ class RedisComponent(Component):
             calls: the arguments of each call, behind the clock.
             durable: True for what may be waited for until it is on the server's disk, as the URL says.
         """
-        clock, keys = self._clock, [self.server.prefix]
+        clock = self._clock
         crashpoint("redis", name, "called")
         try:
-            pairs = [(keys, [clock, *args]) for args in calls]
-            replies = await self._transport.run_many(script(name), pairs, wait_durable=durable)
+            timed = [(clock, *args) for args in calls]
+            replies = await self._transport.run_many(script(name), (self.server.prefix,), timed, wait_durable=durable)
         except ScriptError as error:
             if "QTASKS lease lost" in error.message:
                 raise LeaseLostError(str(calls[0][0])) from None

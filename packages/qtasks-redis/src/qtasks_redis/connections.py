@@ -1,33 +1,75 @@
-"""Connections of redis-py, held directly: how they are made for a URL, and what we ask of one.
+"""One connection to a server: what we ask of it, how it introduces itself, and how replies are read.
 
-Its clients and pools are not used. They repeat commands after errors, which a call that may have been carried out
-forbids, and they cost as much again as the command itself.
+How bytes get there is in `aio` and `blocking`; hiredis packs commands and reads replies. redis-py is not used: its
+connections cost as much again as the command itself, and its clients repeat commands that may have been carried out
+(`docs/explanation/decisions/0007-redis-connections.md`).
 """
 
 from __future__ import annotations
 
+import socket
+import ssl
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import Any
 
-from hiredis import pack_command
-from redis.exceptions import AuthenticationError, BusyLoadingError, ResponseError
+from hiredis import Reader, pack_command
 
-from qtasks_redis.location import Location, Node
-from qtasks_redis.settings import CONNECTION, TCP
+from qtasks_redis.errors import GarbledError, RefusedError
+from qtasks_redis.location import Location
+from qtasks_redis.settings import CLIENT_NAME, KEEPALIVE_S
 
 Argument = str | bytes | int | float
 """What a command may be made of."""
 
 Command = tuple[Argument, ...]
 
-REPLIES = ResponseError, BusyLoadingError, AuthenticationError
-"""The errors of redis-py that a server answered; after them the connection is in step."""
-
 
 def pack(commands: Sequence[Command]) -> bytes:
-    """Commands as the server reads them; redis-py does it in Python on the asynchronous side, at 7 µs a command."""
+    """Commands as the server reads them."""
     return b"".join([pack_command(command) for command in commands])  # type: ignore[arg-type]  # it says: one item
+
+
+def new_reader() -> Reader:
+    """What makes replies of bytes; what a server refuses is among them, as a `RefusedError`."""
+    return Reader(protocolError=GarbledError, replyError=RefusedError)
+
+
+def introduction(location: Location, *, password: bool, database: bool) -> list[Command]:
+    """The first commands of a connection.
+
+    Args:
+        location: the credentials and the database.
+        password: whether to show the credentials.
+        database: whether to select the database; sentinels have none.
+    """
+    commands: list[Command] = []
+    if password and (location.username or location.password):
+        user = (location.username,) if location.username else ()
+        commands.append(("AUTH", *user, location.password))
+    commands.append(("CLIENT", "SETNAME", CLIENT_NAME))
+    if database and location.database:
+        commands.append(("SELECT", location.database))
+    return commands
+
+
+def encryption(location: Location) -> ssl.SSLContext | None:
+    """How to encrypt, the server's certificate being checked; None for a plain connection."""
+    if not location.tls:
+        return None
+    context = ssl.create_default_context(cafile=location.ssl_ca_certs or None)
+    if location.ssl_certfile:
+        context.load_cert_chain(location.ssl_certfile, location.ssl_keyfile or None)
+    return context
+
+
+def set_options(sock: Any) -> None:
+    """The options of a socket over a network: small packets go at once, and firewalls do not forget it."""
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    for name, value in KEEPALIVE_S.items():
+        if hasattr(socket, name):  # not all on macOS
+            sock.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
 
 
 class Link(ABC):
@@ -42,7 +84,7 @@ class Link(ABC):
         """False once it is broken or closed: it never recovers."""
 
     @abstractmethod
-    async def is_clean(self) -> bool:
+    def is_clean(self) -> bool:
         """Whether nothing has come that nobody asked for, such as the end of the connection."""
 
     @abstractmethod
@@ -52,41 +94,14 @@ class Link(ABC):
         What goes wrong otherwise closes the link, and the commands may have been carried out.
 
         Raises:
-            RedisError: the connection broke.
+            WireError: what was answered is no reply.
             OSError: the connection broke, or time was up.
         """
 
     @abstractmethod
-    async def read(self, timeout_s: float) -> Any:
-        """Wait for a pushed message; None when time is up."""
+    def send(self, *commands: Command) -> None:
+        """Send commands whose replies are read as pushed messages are."""
 
     @abstractmethod
-    async def send(self, *commands: Command) -> None:
-        """Send commands whose replies `read` gives."""
-
-    @abstractmethod
-    async def close(self) -> None:
+    def close(self) -> None:
         """Close it."""
-
-
-def arguments(location: Location, node: Node, *, password: bool, database: bool) -> tuple[str, dict[str, Any]]:
-    """The name of the class of redis-py, and its arguments.
-
-    Args:
-        location: the credentials, the database and how to encrypt.
-        node: where to.
-        password: whether to show the credentials.
-        database: whether to select the database; sentinels have none.
-    """
-    given: dict[str, Any] = dict(CONNECTION)
-    if password:
-        given |= {"username": location.username or None, "password": location.password or None}
-    if database:
-        given["db"] = location.database
-    if node.port == 0:
-        return "UnixDomainSocketConnection", given | {"path": node.host}
-    given |= TCP | {"host": node.host, "port": node.port}
-    if not location.tls:
-        return "Connection", given
-    given |= {name: getattr(location, name) or None for name in ("ssl_ca_certs", "ssl_certfile", "ssl_keyfile")}
-    return "SSLConnection", given | {"ssl_cert_reqs": "required", "ssl_check_hostname": True}

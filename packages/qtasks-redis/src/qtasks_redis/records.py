@@ -100,22 +100,30 @@ _read_note = msgspec.json.Decoder(AttemptNote).decode
 _encode = msgspec.msgpack.Encoder().encode
 
 
-def encode_options(message: TaskMessage) -> bytes | None:
-    """What `publish.lua` is told of a message beyond place and payload; None for most."""
-    if message.due or message.attempt or message.expires or message.unique or message.reply_to:
-        return _encode(Options(message.due, message.expires, message.unique, message.attempt, message.reply_to))
-    return None
+def encode_options(message: TaskMessage) -> bytes:
+    """What `publish.lua` is told of a message beyond place and payload, where there is something to tell."""
+    return _encode(Options(message.due, message.expires, message.unique, message.attempt, message.reply_to))
 
 
-def publish_arguments(queue: str, envelopes: Sequence[Envelope]) -> list[str | bytes | int]:
-    """What `publish.lua` is told of the messages of one queue."""
-    arguments: list[str | bytes | int] = [queue, len(envelopes)]
+def by_queue(envelopes: Sequence[Envelope]) -> list[Sequence[Envelope]]:
+    """Messages, those of one queue together."""
+    if len(envelopes) == 1:
+        return [envelopes]
+    queues: dict[str, list[Envelope]] = {}
+    for envelope in envelopes:
+        queues.setdefault(envelope.message.queue, []).append(envelope)
+    return list(queues.values())
+
+
+def publish_arguments(envelopes: Sequence[Envelope]) -> list[str | bytes | int]:
+    """What `publish.lua` is told of messages of one queue."""
+    arguments: list[str | bytes | int] = [envelopes[0].message.queue, len(envelopes)]
     special: list[str | bytes | int] = []
     for number, envelope in enumerate(envelopes):
         message = envelope.message
         arguments += (f"{message.priority + 2**31:08x}", f"{number:04x}{message.id}", envelope.payload)
-        if (options := encode_options(message)) is not None:
-            special += (number + 1, options)
+        if message.due or message.attempt or message.expires or message.unique or message.reply_to:
+            special += (number + 1, encode_options(message))
     return arguments + special
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from pathlib import Path
 from typing import Self
 
@@ -30,10 +31,13 @@ class Script:
 
     @classmethod
     def load(cls, name: str) -> Self:
-        """Read `lua/<name>.lua`, behind `base.lua` and, where its second line says so, `moves.lua`."""
+        """Read `lua/<name>.lua`, and the files that it includes; `base.lua` comes first unless it says where."""
         flags, _, body = _read(name).partition("\n")
-        moves = _read("moves") if body.startswith("-- include moves\n") else ""
-        return cls(name, f"{flags}\n{_read('base')}{moves}{body}")
+        before = "" if "-- include base\n" in body else "-- include base\n"
+        return cls(name, f"{flags}\n{_INCLUDE.sub(lambda line: _read(line[1]), before + body)}")
+
+
+_INCLUDE = re.compile(r"^-- include (\w+)\n", re.MULTILINE)
 
 
 def _read(name: str) -> str:

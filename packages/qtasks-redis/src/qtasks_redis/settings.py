@@ -1,4 +1,4 @@
-"""The settings of our connections: explicit, so that no library's defaults of the day apply.
+"""The settings of our connections, beside what redis-py has for them.
 
 Each says why it has its value. What an application may choose is in its URL (`location`) and in
 `BackendContext.call_timeout_s`; the latter is the only time-out of reading and writing, once connected.
@@ -6,8 +6,7 @@ Each says why it has its value. What an application may choose is in its URL (`l
 
 from __future__ import annotations
 
-import socket
-from typing import Any, Final
+from typing import Final
 
 CONNECT_TIMEOUT_S: Final = 2.0
 """How long one attempt to connect may take. Of the 5 s of a call it leaves enough for a second one, at another node or
@@ -48,25 +47,5 @@ look for itself."""
 CLIENT_NAME: Final = "qtasks"
 """What `CLIENT LIST` shows."""
 
-CONNECTION: Final[dict[str, Any]] = {
-    "client_name": CLIENT_NAME,
-    "driver_info": None,  # no CLIENT SETINFO: a round trip that servers before 7.2 answer with an error
-    "health_check_interval": 0,  # ours is HEALTH_CHECK_S
-    "legacy_responses": False,
-    "protocol": 2,  # replies are bytes, integers, lists and None; pushed messages are lists
-    "retry_on_error": [],
-    "retry_on_timeout": False,  # a script may have run
-    "socket_connect_timeout": CONNECT_TIMEOUT_S,
-    "socket_read_size": 65_536,
-}
-"""The arguments of every connection of redis-py; those that depend on the URL are in `connections`."""
-
-TCP: Final[dict[str, Any]] = {
-    "socket_keepalive": True,
-    "socket_keepalive_options": {
-        getattr(socket, name): value
-        for name, value in KEEPALIVE_S.items()
-        if hasattr(socket, name)  # not all on macOS
-    },
-}
-"""The arguments of connections over a network."""
+READ_BYTES: Final = 65_536
+"""How much is read from a connection at once."""

@@ -15,6 +15,7 @@ from qtasks.types import US_PER_S, TaskStatus
 
 from qtasks_redis.component import RedisComponent
 from qtasks_redis.records import (
+    by_queue,
     encode_ending,
     encode_note,
     is_over,
@@ -57,14 +58,12 @@ class RedisStorage(RedisComponent, Storage):
 
     async def add(self, envelopes: Sequence[Envelope]) -> list[str]:
         """Store records of messages that wait elsewhere."""
-        ids = [envelope.message.id for envelope in envelopes]
-        for queue in {envelope.message.queue for envelope in envelopes}:
-            places = [at for at, envelope in enumerate(envelopes) if envelope.message.queue == queue]
-            parts = [envelopes[at] for at in places]
-            known = await self._run("publish", "parked", *publish_arguments(queue, parts))
-            for number, task_id in zip(known[::2], known[1::2], strict=True):
-                ids[places[number - 1]] = task_id.decode()
-        return ids
+        known: dict[str, str] = {}
+        for some in by_queue(envelopes):
+            pairs = await self._run("publish", "parked", *publish_arguments(some))
+            for number, task_id in zip(pairs[::2], pairs[1::2], strict=True):
+                known[some[number - 1].message.id] = task_id.decode(errors="replace")
+        return [known.get(envelope.message.id, envelope.message.id) for envelope in envelopes]
 
     async def remove(self, ids: Sequence[str]) -> None:
         """Delete records, whatever their status."""
@@ -141,18 +140,16 @@ class RedisStorage(RedisComponent, Storage):
     ) -> list[Record]:
         """Records that fit, the newest first."""
         ids = [one.decode(errors="replace") for one in await self._run("find", status or "", queue or "", LOOKED_AT)]
-        found: list[tuple[bytes, Record]] = []
+        found: list[tuple[int, bytes, Record]] = []
         for at in range(0, len(ids), PAGE):
             for written, record in await self._read(ids[at : at + PAGE]):
-                if (
-                    record is not None
-                    and status in {None, record.status}
-                    and queue in {None, take_apart(written).queue}
-                    and task in {None, read_summary(record.payload).task}
-                ):
-                    found.append((written[8:22], record))
-        found.sort(key=lambda one: one[0], reverse=True)
-        return [record for _, record in found[:limit]]
+                if record is None or status not in {None, record.status}:
+                    continue
+                summary = read_summary(record.payload)
+                if queue in {None, take_apart(written).queue} and task in {None, summary.task}:
+                    found.append((summary.enqueued, written[8:22], record))
+        found.sort(key=lambda one: one[:2], reverse=True)
+        return [record for *_, record in found[:limit]]
 
     async def link(self, parent: str, child: str) -> None:
         """Note which task replays another."""

@@ -1,31 +1,28 @@
 """Finding the server that holds our data: directly, by asking sentinels, or in a cluster.
 
 All keys of an application have one hash tag, so in a cluster, too, one server at a time is ours. A node that is not
-it says who is (`MOVED`), which `transport` follows: there is no map of slots here. The cluster client of redis-py has
-one, but it repeats commands that may have been carried out.
+it says who is (`MOVED`), which `transport` follows: there is no map of slots here.
 """
 
 from __future__ import annotations
 
 import random
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 from qtasks.errors import BackendError, BackendUnavailableError
-from redis.exceptions import AuthenticationError, RedisError
 
-from qtasks_redis.connections import Link, arguments
-from qtasks_redis.errors import translate
+from qtasks_redis.connections import Command, Link, introduction
+from qtasks_redis.errors import RefusedError, WireError, translate
 from qtasks_redis.location import Location, Node
 from qtasks_redis.settings import CONNECT_TIMEOUT_S
 
 LEAST_S = 1.0
 """What an attempt to connect has, even if the call that needs it has less left, seconds."""
 
-Connect = Callable[[str, dict[str, Any], float], Awaitable[Link]]
-"""Makes a link of a class of redis-py with these arguments, and connects within some seconds; raises RedisError or
-OSError."""
+Connect = Callable[[Node, float], Awaitable[Link]]
+"""Connects to a node within some seconds; raises OSError."""
 
 
 class Finder:
@@ -67,7 +64,7 @@ class Finder:
         """Connect to one node; see `find`."""
         try:
             return await self._open(node, deadline, password=True, database=True)
-        except (RedisError, OSError) as failure:
+        except (WireError, OSError) as failure:
             raise translate(failure, self.location.redacted) from failure
 
     async def _ask_sentinel(self, sentinel: Node, deadline: float) -> Node:
@@ -75,9 +72,11 @@ class Finder:
         try:
             try:
                 address = await self._master(sentinel, deadline, password=False)
-            except AuthenticationError:
+            except RefusedError as refusal:
+                if refusal.code != "NOAUTH":
+                    raise
                 address = await self._master(sentinel, deadline, password=True)
-        except (RedisError, OSError) as failure:
+        except (WireError, OSError) as failure:
             raise translate(failure, where) from failure
         if address is None:
             hint = "SENTINEL MASTERS there lists the names of the services."
@@ -88,15 +87,29 @@ class Finder:
         link = await self._open(sentinel, deadline, password=password, database=False)
         try:
             question = "SENTINEL", "GET-MASTER-ADDR-BY-NAME", self.location.service
-            answer: list[bytes] | Exception | None
-            [answer] = await link.request([question], CONNECT_TIMEOUT_S)
+            [answer] = await _answers(link, [question], CONNECT_TIMEOUT_S)
         finally:
-            await link.close()
-        if isinstance(answer, Exception):
-            raise answer
-        return answer
+            link.close()
+        master: list[bytes] | None = answer
+        return master
 
     async def _open(self, node: Node, deadline: float, *, password: bool, database: bool) -> Link:
         timeout_s = min(CONNECT_TIMEOUT_S, max(LEAST_S, deadline - time.monotonic()))
-        class_name, given = arguments(self.location, node, password=password, database=database)
-        return await self._connect(class_name, given, timeout_s)
+        till = time.monotonic() + timeout_s
+        link = await self._connect(node, timeout_s)
+        try:
+            first = introduction(self.location, password=password, database=database)
+            await _answers(link, first, till - time.monotonic())
+        except BaseException:
+            link.close()
+            raise
+        return link
+
+
+async def _answers(link: Link, commands: Sequence[Command], timeout_s: float) -> list[Any]:
+    """The replies to commands; the first that was refused is raised."""
+    replies = await link.request(commands, timeout_s)
+    for reply in replies:
+        if isinstance(reply, Exception):
+            raise reply
+    return replies

@@ -15,10 +15,9 @@ from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
 from qtasks.errors import BackendError, BackendUnavailableError
-from redis import exceptions as theirs
 
 from qtasks_redis.connections import Argument, Command, Link
-from qtasks_redis.errors import translate
+from qtasks_redis.errors import RefusedError, WireError, translate
 from qtasks_redis.location import Location, Node
 from qtasks_redis.pace import Pace, retry_s
 from qtasks_redis.push import Listener, Subscriptions
@@ -31,10 +30,10 @@ __all__ = ["Argument", "Script", "Session", "Transport"]
 _PING: Final[Command] = ("PING",)
 _ASKING: Final[Command] = ("ASKING",)
 
-_TOLD = theirs.NoScriptError, theirs.MovedError, theirs.AskError
+_TOLD = frozenset({"NOSCRIPT", "MOVED", "ASK"})
 """What a server answers that has not carried the command out, and says what to do."""
 
-_LATER = theirs.BusyLoadingError, theirs.TryAgainError, theirs.ClusterDownError
+_LATER = frozenset({"LOADING", "TRYAGAIN", "CLUSTERDOWN"})
 """What it answers that has not carried it out, and soon could."""
 
 
@@ -55,18 +54,18 @@ class Session:
         self.push: Link | None = None
         self.subscriptions = Subscriptions()
 
-    async def leave(self, moved: Node | None) -> None:
+    def leave(self, moved: Node | None) -> None:
         """Use another server from now on: `moved`, or whatever is found."""
         self.finder.moved = moved
         idle, self.idle = self.idle, []
         for link in idle:
-            await link.close()
+            link.close()
 
-    async def close(self) -> None:
+    def close(self) -> None:
         """Close what is not in use."""
-        await self.leave(None)
+        self.leave(None)
         if self.push is not None:
-            await self.push.close()
+            self.push.close()
             self.push = None
 
 
@@ -122,22 +121,24 @@ class Transport(ABC):
         Raises:
             BackendError: it failed, or no answer came; then it may have run.
         """
-        [reply] = await self.run_many(script, [(keys, args)], timeout_s, wait_durable=wait_durable)
+        [reply] = await self.run_many(script, keys, [args], timeout_s, wait_durable=wait_durable)
         return reply
 
     async def run_many(
         self,
         script: Script,
-        calls: Sequence[tuple[Sequence[str | bytes], Sequence[Argument]]],
+        keys: Sequence[str | bytes],
+        calls: Sequence[Sequence[Argument]],
         timeout_s: float | None = None,
         *,
         wait_durable: bool = False,
     ) -> list[Any]:
-        """Run a script several times in one round trip, with keys and arguments each; see `run`."""
+        """Run a script several times in one round trip, with the same keys and the arguments of each; see `run`."""
         if not calls:
             return []
+        commands: list[Command] = [("EVALSHA", script.sha1, len(keys), *keys, *args) for args in calls]
         durable = wait_durable and self.location.durability == "wait"
-        return await self._execute([_evalsha(script, *call) for call in calls], script, timeout_s, durable=durable)
+        return await self._execute(commands, script, timeout_s, durable=durable)
 
     async def command(self, *parts: Argument, timeout_s: float | None = None) -> Any:
         """Run one plain command; see `run`."""
@@ -175,8 +176,8 @@ class Transport(ABC):
         """The session of the running loop or of the calling thread."""
 
     @abstractmethod
-    async def _connect(self, class_name: str, arguments: dict[str, Any], timeout_s: float) -> Link:
-        """Make a link and connect it; see `topology.Connect`."""
+    async def _connect(self, node: Node, timeout_s: float) -> Link:
+        """Connect to a node; see `topology.Connect`."""
 
     @abstractmethod
     async def _pause(self, pause_s: float) -> None:
@@ -198,7 +199,7 @@ class Transport(ABC):
         deadline = time.monotonic() + (self._call_timeout_s if timeout_s is None else timeout_s)
         replies = await self._send(session, commands, deadline, durable=durable)
         for reply in replies:
-            if isinstance(reply, Exception):
+            if type(reply) is RefusedError:
                 return await self._mend(session, script, commands, replies, deadline, durable=durable)
         return replies
 
@@ -214,11 +215,11 @@ class Transport(ABC):
     ) -> list[Any]:
         """Send again what was refused, until nothing is; raises where that does not help, or time is up."""
         for failures in itertools.count():
-            refused = {number: reply for number, reply in enumerate(replies) if isinstance(reply, Exception)}
+            refused = {number: reply for number, reply in enumerate(replies) if isinstance(reply, RefusedError)}
             if not refused:
                 break
             error = self._worst(list(refused.values()))
-            pause_s = retry_s(failures) if failures or not isinstance(error, _TOLD) else 0.0
+            pause_s = retry_s(failures) if failures or error.code not in _TOLD else 0.0
             if not self._may_repeat(error) or time.monotonic() + pause_s >= deadline:
                 raise translate(error, self.location.redacted)
             await self._pause(pause_s)
@@ -231,7 +232,7 @@ class Transport(ABC):
     async def _send_again(
         self,
         session: Session,
-        error: Exception,
+        error: RefusedError,
         script: Script | None,
         commands: list[Command],
         deadline: float,
@@ -240,20 +241,22 @@ class Transport(ABC):
     ) -> list[Any]:
         """Send what was refused, where and how the refusal says."""
         load: list[Command] = []
-        if script is not None and isinstance(error, theirs.NoScriptError | theirs.AskError):
+        if script is not None and error.code in {"NOSCRIPT", "ASK"}:
             load.append(("SCRIPT", "LOAD", script.text))
-        if type(error) is theirs.AskError:
+        if error.code == "ASK":
             answers = await self._ask(session, self._node(error), [*load, *commands], deadline)
         else:
-            if isinstance(error, theirs.MovedError | theirs.ReadOnlyError):
-                await session.leave(self._node(error) if isinstance(error, theirs.MovedError) else None)
+            if error.code in {"MOVED", "READONLY"}:
+                session.leave(self._node(error) if error.code == "MOVED" else None)
             answers = await self._send(session, [*load, *commands], deadline, durable=durable)
-        if load and isinstance(answers[0], theirs.ResponseError):
+        if load and isinstance(answers[0], RefusedError):
             raise translate(answers[0], self.location.redacted)
         return answers[len(load) :]
 
-    def _node(self, error: theirs.AskError) -> Node:
-        return Node(error.host or self.location.nodes[0].host, error.port)  # no host: the same as so far
+    def _node(self, error: RefusedError) -> Node:
+        """Where `MOVED SLOT HOST:PORT` and `ASK SLOT HOST:PORT` point."""
+        host, _, port = str(error).split()[2].rpartition(":")
+        return Node(host or self.location.nodes[0].host, int(port))  # no host: the same as so far
 
     async def _send(
         self, session: Session, commands: list[Command], deadline: float, *, durable: bool = False
@@ -262,9 +265,9 @@ class Transport(ABC):
         link = await self._take(session, deadline)
         try:
             replies = await link.request(commands, deadline - time.monotonic())
-            if durable and not any(isinstance(reply, Exception) for reply in replies):
+            if durable and not any(isinstance(reply, RefusedError) for reply in replies):
                 await self._wait_durable(link, deadline)
-        except (theirs.RedisError, OSError) as error:
+        except (WireError, OSError) as error:
             raise translate(error, self.location.redacted) from error
         finally:
             self._give_back(session, link)
@@ -276,17 +279,17 @@ class Transport(ABC):
         try:
             asked = [part for command in commands for part in (_ASKING, command)]
             replies = await link.request(asked, deadline - time.monotonic())
-        except (theirs.RedisError, OSError) as error:
+        except (WireError, OSError) as error:
             raise translate(error, self.location.redacted) from error
         finally:
-            await link.close()
+            link.close()
         return replies[1::2]
 
     async def _wait_durable(self, link: Link, deadline: float) -> None:
         """Wait until what this connection wrote is on the server's disk, or at a replica where it cannot say so."""
         wait_ms = max(1, int((deadline - time.monotonic()) * 900))  # the answer is to come before time is up
         [reply] = await link.request([("WAITAOF", 1, 0, wait_ms)], deadline - time.monotonic())
-        if isinstance(reply, theirs.ResponseError) and "unknown command" in str(reply):  # Redis before 7.2
+        if isinstance(reply, RefusedError) and "unknown command" in str(reply):  # Redis before 7.2
             [reply] = await link.request([("WAIT", 1, wait_ms)], deadline - time.monotonic())
         if isinstance(reply, Exception):
             raise translate(reply, self.location.redacted)
@@ -300,9 +303,9 @@ class Transport(ABC):
         """A link that works, for one caller alone."""
         while session.idle:
             link = session.idle.pop()
-            if await link.is_clean() and (link.used > time.monotonic() - HEALTH_CHECK_S or await _is_alive(link)):
+            if link.is_clean() and (link.used > time.monotonic() - HEALTH_CHECK_S or await _is_alive(link)):
                 return link
-            await link.close()
+            link.close()
         return await self._found(session, deadline)
 
     def _give_back(self, session: Session, link: Link) -> None:
@@ -327,23 +330,19 @@ class Transport(ABC):
                 session.pace.succeeded()
                 return link
 
-    def _worst(self, refusals: list[Exception]) -> Exception:
+    def _worst(self, refusals: list[RefusedError]) -> RefusedError:
         """The refusal that decides: one that cannot be mended, or else the first."""
         return next((error for error in refusals if not self._may_repeat(error)), refusals[0])
 
-    def _may_repeat(self, error: Exception) -> bool:
+    def _may_repeat(self, error: RefusedError) -> bool:
         # A replica refuses writes for good, unless it was the master a moment ago.
-        failed_over = isinstance(error, theirs.ReadOnlyError) and self.location.kind != "server"
-        return failed_over or isinstance(error, _TOLD + _LATER)
+        failed_over = error.code == "READONLY" and self.location.kind != "server"
+        return failed_over or error.code in _TOLD or error.code in _LATER
 
 
 async def _is_alive(link: Link) -> bool:
     try:
         await link.request([_PING], CONNECT_TIMEOUT_S)
-    except (theirs.RedisError, OSError):
+    except (WireError, OSError):
         return False
     return True
-
-
-def _evalsha(script: Script, keys: Sequence[str | bytes], args: Sequence[Argument]) -> Command:
-    return ("EVALSHA", script.sha1, len(keys), *keys, *args)

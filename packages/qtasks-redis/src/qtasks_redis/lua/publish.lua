@@ -1,17 +1,55 @@
 #!lua
 -- Accepts messages of one queue. ARGV: clock, "ready", "push" or "parked", queue, how many; of each: priority, index with
--- id, payload; then of those that have options: their number, from 1, and the options.
+-- id, payload, of 1,000 at most; then of those that have options: their number, from 1, and the options.
 -- Returns pairs of a number and the id under which that message was known before.
 -- With "push" a single message for which somebody waits is pushed into its hands at once.
-local PUSHED_BYTES = 65536
-local parked, queue, count = ARGV[2] == 'parked', ARGV[3], tonumber(ARGV[4])
-local options = {}
-if #ARGV > 4 + count * 3 then look_at_clock() end
-for at = 5 + count * 3, #ARGV, 2 do options[tonumber(ARGV[at])] = cmsgpack.unpack(ARGV[at + 1]) end
-local batch = string.format('%010x', redis.call('INCR', P .. 'numbers'))
+local P, queue, count = KEYS[1] .. ':', ARGV[3], tonumber(ARGV[4])
+local parked, bare = ARGV[2] == 'parked', #ARGV == 4 + count * 3
 local tasks, tail = P .. 'task:', queue .. '\n'
-local known, ready, runnable, accepted = {}, {}, 0, 0
-for number = 1, count do
+local known, ready, accepted, runnable = {}, {}, 0, 0
+
+-- What came after what is told by how many the queue had accepted; a number that somebody has spoilt begins anew.
+local order = parked and 0 or redis.pcall('HINCRBY', P .. 'queues', queue, count)
+if type(order) ~= 'number' then
+    redis.call('HSET', P .. 'queues', queue, count)
+    order = count
+end
+local batch = string.format('%010x', order)
+
+-- The commonest case comes first, ahead of the functions that the others need: messages without options.
+if bare and not parked then
+    local records, seen, fresh = {}, {}, true
+    for number = 1, count do
+        local at = 2 + number * 3
+        local member = ARGV[at] .. batch .. ARGV[at + 1]
+        local key = tasks .. string.sub(ARGV[at + 1], 5)
+        fresh = fresh and not seen[key]
+        seen[key] = true
+        records[2 * number - 1], records[2 * number] = key, member .. tail .. ARGV[at + 2]
+        ready[2 * number - 1], ready[2 * number] = 0, member
+    end
+    if not fresh or redis.call('MSETNX', unpack(records)) == 0 then -- some are known: they wait already
+        for at = 2 * count - 1, 1, -2 do
+            if redis.call('SETNX', records[at], records[at + 1]) == 0 then
+                table.remove(ready, at)
+                table.remove(ready, at)
+            end
+        end
+    end
+    accepted = #ready / 2
+    runnable = accepted
+    if accepted == count and redis.call('EXISTS', P .. 'idle:' .. queue) == 0 then
+        redis.call('ZADD', P .. 'ready:' .. queue, unpack(ready))
+        return known
+    end
+end
+
+-- include base
+local PUSHED_BYTES = 65536
+local options = {}
+if not bare then look_at_clock() end
+for at = 5 + count * 3, #ARGV, 2 do options[tonumber(ARGV[at])] = cmsgpack.unpack(ARGV[at + 1]) end
+for number = 1, (parked or not bare) and count or 0 do
     local at = 2 + number * 3
     local place = ARGV[at + 1]
     local id = string.sub(place, 5)
@@ -51,7 +89,7 @@ for number = 1, count do
         end
     end
 end
-if not parked then add('queues', queue, accepted) end
+if not parked and accepted < count then add('queues', queue, accepted - count) end
 local owner, channel
 if runnable > 0 then owner, channel = next_idle(queue) end
 local plain = ARGV[2] == 'push' and count == 1 and #ready > 0 and not (options[1] and next(options[1]))
