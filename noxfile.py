@@ -113,7 +113,7 @@ def bench(session: nox.Session) -> None:
 def bench_redis(session: nox.Session) -> None:
     """QTasks beside its peers on one Redis, each in an environment of its own; the page goes to docs/benchmarks/."""
     install(session)
-    session.install("--quiet", "uvloop")
+    session.install("--quiet", "uvloop", "redis")
     session.run("python", "benchmarks/compare_redis.py", *(session.posargs or ["--docs", "docs/benchmarks"]))
 
 

@@ -77,7 +77,19 @@ def enqueue(bench: Bench) -> Figures:
             await add("noop", value)
         return time.perf_counter() - before
 
-    return {"us": bench.face.run(one_by_one()) / count * 1e6}
+    figures = {"us": bench.face.run(one_by_one()) / count * 1e6}
+    if bare := getattr(bench.peer, "add_bare", None):
+        figures["bare_us"] = _per_call(bare, count)
+    return figures
+
+
+def _per_call(call: Callable[[str, int], object], count: int) -> float:
+    for value in range(WARM_UP):
+        call("noop", value)
+    before = time.perf_counter()
+    for value in range(count):
+        call("noop", value)
+    return (time.perf_counter() - before) / count * 1e6
 
 
 def bulk(bench: Bench) -> Figures:

@@ -21,10 +21,14 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import os
 import sys
 import time
+from collections.abc import Callable
 from typing import Any
+
+import msgspec
 
 if os.environ.get("BENCH_UVLOOP") == "no":
     sys.modules["uvloop"] = None  # type: ignore[assignment] # importing it fails from now on
@@ -33,6 +37,8 @@ from comparison.bodies import hit
 from comparison.bodies import spin as spin_once
 from qtasks import QueueTasks
 from qtasks.asyncio import QueueTasks as AsyncQueueTasks
+from qtasks.message import TaskMessage, new_id
+from qtasks_redis.script import Script
 
 URL = os.environ["BENCH_REDIS"]
 
@@ -89,6 +95,23 @@ TASKS: dict[str, Any] = {
 def add(task: str, value: int) -> Any:
     """One task."""
     return TASKS[task].add_task(value)
+
+
+@functools.cache
+def _publish_script() -> Callable[..., Any]:
+    import redis  # workers have no need of it
+
+    client, script = redis.Redis.from_url(URL), Script.load("publish")
+    client.script_load(script.text)
+    return functools.partial(client.evalsha, script.sha1)
+
+
+def add_bare(task: str, value: int) -> None:
+    """What one task comes to as a command, without QTasks: the same script over redis-py."""
+    task_id = new_id()
+    message = TaskMessage(1, task_id, app.name, "default", task, [value], enqueued=time.time_ns() // 1000)
+    place, payload = f"0000{task_id}", msgspec.json.encode(message)
+    _publish_script()(1, f"qtasks:{{{app.name}}}", "", "push", "default", 1, "80000000", place, payload)
 
 
 def add_many(task: str, values: list[int]) -> None:
