@@ -53,7 +53,8 @@ def lint(session: nox.Session) -> None:
     session.run("ruff", "check", ".")
     session.run("ruff", "format", "--check", ".")
     sources = [str(path) for path in sorted(Path().glob("packages/*/src"))]
-    session.run("mypy", *sources, "tests/typing", "tools", "conftest.py", "noxfile.py")
+    examples = [str(path) for path in sorted(Path().glob("examples/plugins/*/src"))]
+    session.run("mypy", *sources, *examples, "tests/typing", "tools", "conftest.py", "noxfile.py")
     session.run("pyright", "tests/typing")
     session.run("lint-imports", env={"PYTHONPATH": os.pathsep.join(sources)})
     session.run("python", "tools/hook_reference.py", "--check")
@@ -62,10 +63,10 @@ def lint(session: nox.Session) -> None:
 
 @nox.session(python=PYTHONS)
 def tests(session: nox.Session) -> None:
-    """All tests but the fault tests, on every supported Python that is found."""
+    """All tests but the fault tests and those of `authors`, on every supported Python that is found."""
     install(session, "tests")
     results = RESULTS / f"python-{session.python}.xml"
-    session.run("pytest", "--ignore=tests/faults", f"--junitxml={results}", *session.posargs)
+    session.run("pytest", "--ignore=tests/faults", "--ignore=tests/authors", f"--junitxml={results}", *session.posargs)
 
 
 @nox.session(python="3.11")
@@ -79,7 +80,7 @@ def lowest(session: nox.Session) -> None:
         if not requirement.startswith("qtasks-")
     ]
     session.install("--quiet", *pins)
-    session.run("pytest", "--ignore=tests/faults", *session.posargs)
+    session.run("pytest", "--ignore=tests/faults", "--ignore=tests/authors", *session.posargs)
 
 
 @nox.session(venv_backend="none")
@@ -93,6 +94,13 @@ def faults(session: nox.Session) -> None:
     """The fault tests: workers killed, stopped and fed with garbage, judged by an external ledger."""
     install(session, "tests")
     session.run("pytest", "tests/faults", *session.posargs)
+
+
+@nox.session
+def authors(session: nox.Session) -> None:
+    """What authors of plugins are given: scaffolds and examples are built, installed, and pass their own tests."""
+    install(session, "tests", "build")
+    session.run("pytest", "tests/authors", *session.posargs)
 
 
 @nox.session

@@ -47,7 +47,8 @@ def main() -> None:
     parser.add_argument("--sample", nargs=2, metavar=("KIND", "URL"), help=argparse.SUPPRESS)
     asked = parser.parse_args()
     if asked.sample:
-        print(json.dumps(sample(*asked.sample, asked.tasks)))
+        kind, url = asked.sample
+        print(json.dumps(sample(kind, url, asked.tasks)))
         return
     core, everything = environment("core", ["qtasks-core"]), environment("all", _distributions())
     print(
@@ -75,7 +76,7 @@ def environment(name: str, requirements: list[str]) -> Path:
     home, wheels = HOME / name, HOME / "wheels"
     shutil.rmtree(home, ignore_errors=True)
     subprocess.run([sys.executable, "-m", "venv", home], check=True)
-    pip = [home / "bin" / "python", "-m", "pip", "--disable-pip-version-check", "-q"]
+    pip: list[str | Path] = [home / "bin" / "python", "-m", "pip", "--disable-pip-version-check", "-q"]
     if name == "core":
         shutil.rmtree(wheels, ignore_errors=True)
         packages = sorted((ROOT / "packages").glob("*/"))
@@ -127,7 +128,7 @@ def _quartiles(values: list[float]) -> str:
 def _sample_of(home: Path, kind: str, url: str, tasks: int) -> float:
     with tempfile.TemporaryDirectory() as directory:
         where = url.format(directory=directory)
-        command = [home / "bin" / "python", __file__, "--tasks", str(tasks), "--sample", kind, where]
+        command: list[str | Path] = [home / "bin" / "python", __file__, "--tasks", str(tasks), "--sample", kind, where]
         done = subprocess.run(command, capture_output=True, text=True, check=True, cwd=directory)
     seconds: float = json.loads(done.stdout)
     return seconds

@@ -12,7 +12,7 @@ from typing import Any, get_args, get_type_hints
 
 from qtasks.executor.plan import ArgMeta
 from qtasks.hooks import PLUGIN_API_VERSION, SPECS, HookSpec, Kind, Plugin
-from qtasks.message import Delivery, ErrorInfo, Outcome, Record, TaskMessage
+from qtasks.message import Delivery, Envelope, ErrorInfo, Outcome, Record, TaskMessage
 from qtasks.registry import TaskDefinition
 
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "reference" / "hooks.md"
@@ -168,7 +168,7 @@ WORDS = {
     "created_at": ("`datetime`", "when it was added, in UTC"),
     "args_info": ("tuple of [`ArgMeta`](#argmeta)", "what is known of each parameter of the function"),
     "model": (
-        "[`TaskMessage`](#taskmessage), [`Delivery`](#delivery) or [`Outcome`](#outcome)",
+        "[`TaskMessage`](#taskmessage), [`Envelope`](#envelope), [`Delivery`](#delivery) or [`Outcome`](#outcome)",
         "the task as far as it has come: the table of the hook says which",
     ),
     "task": ("[`Task`](python.md#handles), `None`", "the task as `app.get()` returns it"),
@@ -195,9 +195,10 @@ WORDS = {
     "value": ("JSON", "the value of the setting"),
     "get": ("JSON", "what has been read"),
     "register": ("callable", "the function that takes the part"),
+    "config": ("[`QueueConfig`](configuration.md)", "the settings of the application"),
 }
 
-OBJECTS = (TaskDefinition, TaskMessage, Delivery, Outcome, ErrorInfo, Record, ArgMeta)
+OBJECTS = (TaskDefinition, TaskMessage, Envelope, Delivery, Outcome, ErrorInfo, Record, ArgMeta)
 """What hooks hand out; the fields of each are told by its docstring."""
 
 

@@ -1,9 +1,13 @@
 """What hooks return takes effect, where semantics.md says that it does."""
 
+import json
 from uuid import UUID
 
 import pytest
 from qtasks import TaskStatus, hookimpl
+from qtasks.app.dead_letters import replay
+from qtasks.codec import envelope_of
+from qtasks.errors import MalformedMessageError
 from qtasks.testing import running
 
 PATIENCE_S = 20.0
@@ -39,6 +43,63 @@ def test_what_a_hook_returns_takes_effect(new_app, hook, answer, result):
     app.add_plugin(plugin)
     with running(app):
         assert app.add_task("plain", 1, timeout=PATIENCE_S).returning == result
+
+
+class Sealing:
+    """Has the arguments travel in another form, and refuses messages that are in none."""
+
+    @hookimpl
+    def broker_write_message(self, model):
+        return envelope_of(model.payload, args=[str(model.message.args)], headers={"sealed": True})
+
+    @hookimpl
+    def broker_read_message(self, model):
+        if not model.message.headers:
+            raise BrokenSealError("it has no seal")
+        return envelope_of(model.payload, args=json.loads(model.message.args[0]))
+
+
+class BrokenSealError(MalformedMessageError):
+    reason = "seal"
+
+
+def test_a_plugin_may_write_messages_in_a_form_that_only_it_reads(new_app):
+    app = new_app(Sealing())
+    task = app.add_task("plain", 7)
+    assert task.message.args == ["[7]"]
+    with running(app):
+        assert task.wait_result(PATIENCE_S).result() == 7
+        dead = app.add_task("plain", timeout=PATIENCE_S)
+        [replayed] = app.runtime.run_blocking(lambda link: replay(app.runtime, link, [dead.id]))
+        again = app.get(replayed.child).wait_result(PATIENCE_S)
+    assert (dead.status, again.status, again.args) == (TaskStatus.DEAD, TaskStatus.DEAD, ["[]"])
+    assert again.error.startswith("ArgumentsError: ")
+
+
+def test_what_a_plugin_refuses_to_read_is_a_dead_letter_with_its_reason_and_not_replayed(new_app):
+    app = new_app()
+    unsealed = app.add_task("plain", 7)
+    app.add_plugin(Sealing())
+    with running(app):
+        refused = unsealed.wait_result(PATIENCE_S)
+        [replayed] = app.runtime.run_blocking(lambda link: replay(app.runtime, link, [refused.id]))
+    assert (refused.status, refused.error) == (TaskStatus.DEAD, "seal: it has no seal")
+    assert (replayed.child, replayed.refused) == (None, "its message cannot be read: it has no seal")
+
+
+def test_what_is_no_message_any_more_is_not_run(new_app):
+    class Junk:
+        @hookimpl
+        def broker_read_message(self):
+            return b"junk"
+
+    app = new_app(Junk())
+    with running(app):
+        ended = app.add_task("plain", 7, timeout=PATIENCE_S)
+    assert (ended.status, ended.error.split(".")[0]) == (
+        TaskStatus.ERROR,
+        "PluginError: Hook broker_read_message: a plugin answered with a bytes",
+    )
 
 
 def test_a_hook_may_give_a_task_its_id_and_its_priority(new_app):

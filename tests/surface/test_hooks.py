@@ -15,12 +15,12 @@ from qtasks import TaskStatus
 from qtasks.app.starter import Starter
 from qtasks.executor.executor import TaskExecutor
 from qtasks.hooks import SPECS
-from qtasks.message import Delivery, Outcome, TaskMessage, new_id
+from qtasks.message import Delivery, Envelope, Outcome, TaskMessage, new_id
 from qtasks.ports import Broker, GlobalConfig, Storage
 from qtasks.registry import TaskDefinition
 from qtasks.result import Task
 from qtasks.stats import SyncStats
-from qtasks.testing import running
+from qtasks.testing import World, running
 from qtasks.worker.worker import Worker
 
 PATIENCE_S = 20.0
@@ -70,6 +70,7 @@ def registration(directory):
     for command in (
         [qtasks, "--help"],
         [qtasks, "-u", "memory://surface", "stats", "inspect", "app"],
+        [qtasks, "stats", "inspect", "--help"],
         [sys.executable, "-c", RUNNING],
     ):
         subprocess.run(command, env=environment, capture_output=True, check=True, timeout=PATIENCE_S)
@@ -107,6 +108,8 @@ def calls(tmp_path_factory, watching, new_app):
 
         app.runtime.run_blocking(settings)
         wait_for(plugin, "global_config_set_status")
+    with World(app) as world:
+        world.run()
     app.stop()
     app.flush_all()
     return app, [*plugin.calls, *registration(tmp_path_factory.mktemp("registering"))]
@@ -140,7 +143,7 @@ GIVEN = {
     "created_at": lambda app, value: value.utcoffset() == dt.timedelta(0),
     "e": one_of(ValueError),
     "trace": one_of(str),
-    "model": one_of(Delivery, Outcome, TaskMessage),
+    "model": one_of(Delivery, Envelope, Outcome, TaskMessage),
     "task_status": one_of(TaskStatus),
     "task_data": one_of(Mapping),
     "task": one_of(Task),
@@ -193,9 +196,9 @@ def run_one(watching, new_app):
 LIFE = ("starter", "broker_start", "broker_stop", "broker_listen", "storage_start", "storage_stop", "global_config_")
 LIFE = (*LIFE, "worker_start", "worker_stop", "storage_delete")
 
-PUBLISH = ["qtasks_add_task_before_broker", "broker_add_before", "storage_add"]
+PUBLISH = ["qtasks_add_task_before_broker", "broker_add_before", "storage_add", "broker_write_message"]
 PUBLISHED = ["broker_add_after", "qtasks_add_task_after_broker"]
-TAKEN = ["broker_add_worker", "storage_add_process", "worker_add"]
+TAKEN = ["broker_read_message", "broker_add_worker", "storage_add_process", "worker_add"]
 RUN = ["worker_run_task_before", "worker_execute_before", "task_executor_args_replace", "task_executor_before_execute"]
 MIDDLEWARES = ["task_executor_middlewares_execute"]
 ENDED = ["task_executor_after_execute", "task_executor_after_execute_result_replace", "task_executor_decode"]
@@ -215,7 +218,9 @@ def test_the_order_of_the_hooks_of_a_success(run_one, around):
 
 
 def test_the_order_of_the_hooks_of_a_generator(run_one):
-    names = run_one("letters").names(*LIFE, "qtasks", "broker_add", "storage_add", "worker_add")
+    names = run_one("letters").names(
+        *LIFE, "qtasks", "broker_add", "broker_write", "broker_read", "storage_add", "worker_add"
+    )
     assert names == [*RUN, "task_executor_run_task_gen", *ENDED, *CLOSED, *FLUSH, *FLUSHED]
 
 
@@ -224,9 +229,9 @@ def test_the_order_of_the_hooks_of_a_failure_and_its_retry(watching, new_app):
     app = new_app(plugin)
     with running(app):
         assert app.add_task("failing", timeout=PATIENCE_S).status is TaskStatus.ERROR
-    names = plugin.names(*LIFE, "qtasks", "broker_add_b", "broker_add_a", "storage_add")
+    names = plugin.names(*LIFE, "qtasks", "broker_add_b", "broker_add_a", "broker_write", "storage_add")
     failed = ["task_executor_run_task_trigger_error", *CLOSED, "worker_task_error_retry"]
-    once = ["broker_add_worker", "worker_add", *RUN, *failed, *FLUSH, *FLUSHED]
+    once = ["broker_read_message", "broker_add_worker", "worker_add", *RUN, *failed, *FLUSH, *FLUSHED]
     assert names == once + once
     statuses = [kw["kw"]["status"] for hook, kw in plugin.calls if hook == "storage_update"]
     assert statuses == [TaskStatus.RETRY, TaskStatus.ERROR]
@@ -248,7 +253,8 @@ def test_a_recovered_delivery_tells_of_it_before_anything_else(watching, new_app
     with running(app):
         added.wait_result(PATIENCE_S)
     names = plugin.names(*LIFE)
-    assert names[:5] == ["broker_running_older_tasks", "storage_running_older_tasks", *TAKEN]
+    recovered = ["broker_running_older_tasks", "storage_running_older_tasks"]
+    assert names[: len(TAKEN) + 2] == [TAKEN[0], *recovered, *TAKEN[1:]]
     assert names.count("broker_running_older_tasks") == 1
 
 

@@ -124,9 +124,19 @@ def without_the_distribution(code):
     return run.returncode, run.stderr.splitlines()[-2:]
 
 
+EXTRAS = {
+    "AsyncTimer": "schedules",
+    "MetricsCollector": "prometheus",
+    "Schedule": "schedules",
+    "SyncTimer": "schedules",
+    "TracingPlugin": "otel",
+}
+
+
 @pytest.mark.parametrize("name", qtasks.plugins.__all__)
 def test_a_name_without_its_distribution_is_answered_with_the_pip_line(name):
-    answer = [f"ImportError: {name} is in another distribution.", "pip install qtasks-plugins"]
+    wanted = f'"qtasks-plugins[{EXTRAS[name]}]"' if name in EXTRAS else "qtasks-plugins"
+    answer = [f"ImportError: {name} is in another distribution.", f"pip install {wanted}"]
     assert without_the_distribution(f"from qtasks.plugins import {name}") == (1, answer)
     assert without_the_distribution(f"import qtasks.plugins; qtasks.plugins.{name}") == (1, answer)
 

@@ -10,6 +10,7 @@ from uuid import UUID
 from qtasks import AsyncRouter, Task
 from qtasks.asyncio import QueueTasks
 from qtasks.task import AsyncCall
+from qtasks.testing import AsyncWorld, WorldFactory
 
 app = QueueTasks("shop", broker_url="sqlite://")
 
@@ -87,3 +88,12 @@ async def routed(x: int) -> float:
 async def test_the_tasks_of_a_router_are_typed_like_others() -> None:
     app.include_router(router)
     assert_type(await routed.add_task(1), Task[float])
+
+
+async def test_the_world_of_an_awaitable_application_is_awaited(qtasks_world: WorldFactory) -> None:
+    world = qtasks_world(app)
+    assert_type(world, AsyncWorld)
+    assert_type(await world.run(), list[Task[Any]])
+    world.assert_enqueued(double, 1, count=1)
+    with AsyncWorld(app) as one:
+        assert_type(await one.advance("1h", check=True), list[Task[Any]])

@@ -9,6 +9,7 @@ from uuid import UUID
 
 from qtasks import QueueTasks, SyncRouter, Task
 from qtasks.task import PreparedCall, SyncCall, SyncTask
+from qtasks.testing import World, WorldFactory
 
 app = QueueTasks("shop", broker_url="sqlite://")
 
@@ -186,3 +187,12 @@ def test_the_tasks_of_a_router_are_typed_like_others() -> None:
 
 def pass_on(task: SyncTask[[int], int]) -> int:
     return task.add_task(1).result()
+
+
+def test_the_world_of_a_blocking_application_blocks(qtasks_world: WorldFactory) -> None:
+    world = qtasks_world(app, now=dt.datetime.now(dt.UTC))
+    assert_type(world, World)
+    assert_type(world.run(), list[Task[Any]])
+    assert_type(world.assert_enqueued(double, 1, count=1), list[Task[Any]])
+    with World(app) as one:
+        assert_type(one.advance("1h", check=True), list[Task[Any]])

@@ -1,4 +1,4 @@
-"""What type checkers know of dependencies and states. Checked by mypy (strict) and pyright; never run."""
+"""What type checkers know of dependencies, states and schedules. Checked by mypy (strict) and pyright; never run."""
 
 # pyright: strict, reportUnusedFunction=false, reportUnnecessaryTypeIgnoreComment=true
 
@@ -8,7 +8,7 @@ from typing import Annotated, Any, assert_type
 
 from qtasks import Depends, QueueTasks, Task
 from qtasks.asyncio import QueueTasks as AsyncQueueTasks
-from qtasks.plugins import AsyncState, ScopeEnum, SyncState, injected, override
+from qtasks.plugins import AsyncState, Schedule, ScopeEnum, SyncState, SyncTimer, injected, override
 
 app = QueueTasks()
 async_app = AsyncQueueTasks()
@@ -130,6 +130,16 @@ async def test_a_call_leaves_states_out() -> None:
 def test_states_are_there_outside_of_tasks_too() -> None:
     Blocking(app).set("n", 1)
     MyState(async_app, "ann").sync.clear()
+
+
+@app.task(cron="0 3 * * *", tz="Europe/Berlin", retry=3, schedule=[Schedule(every="10s", args=[1], kwargs={})])
+def scheduled(x: int = 0) -> str:
+    return str(x)
+
+
+def test_a_schedule_leaves_the_types_of_its_task() -> None:
+    assert_type(scheduled.add_task(1), Task[str])
+    assert_type(SyncTimer(app).add_task("scheduled", 1, trigger="@daily", priority=1), str)
 
 
 def test_an_override_takes_any_function() -> None:

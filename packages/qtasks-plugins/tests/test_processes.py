@@ -89,6 +89,7 @@ def fleet(request, tmp_path):
 
 def test_a_thousand_increments_from_two_processes_are_a_thousand(fleet):
     fleet.run("-p", "2")
+    until(lambda: len(fleet.worker_names()) == 2, what="both processes have joined")
     tasks = [fleet.queue.add_task(name) for _ in range(500) for name in ("count", "count_blocking")]
     fleet.all_done(*tasks)
     pids = Counter(task.result() for task in tasks)

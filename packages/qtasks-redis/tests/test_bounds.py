@@ -75,6 +75,15 @@ def test_only_results_within_their_time_are_left_of_many_tasks(rig, server):
     assert left(server) == {}
 
 
+def test_who_waits_for_a_task_is_forgotten_when_many_others_do(rig, server):
+    task_id = rig.add()
+    for number in range(1000):
+        rig.face.call(rig.storage.component._run("watch", task_id, f"a-channel-that-nobody-hears-{number}"))
+    [waiters] = server.hvals(next(server.scan_iter("*:waiters")))
+    assert len(waiters) <= 8192
+    assert waiters.endswith(b"-999")
+
+
 def test_nothing_is_left_of_what_only_some_tasks_have(rig, server):
     worker = rig.worker()
     ids = []

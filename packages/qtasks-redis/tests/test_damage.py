@@ -158,6 +158,24 @@ def test_counter_that_is_no_number_is_named(rig, server, key):
     assert len(rig.worker().take(2)) == 2
 
 
+def test_counter_that_is_no_number_is_named_to_who_waits(rig, server, key):
+    server.set(key("numbers"), "many")
+    with pytest.raises(BackendCorruptError) as caught:
+        rig.worker().take(wait_s=1)
+    assert key("numbers") in caught.value.hint
+
+
+def test_damaged_queue_takes_nothing_from_another(rig, server, key):
+    ids = [rig.add(queue="a") for _ in range(3)]
+    server.set(key("ready:b"), "junk")
+    worker = rig.worker()
+    for _ in range(2):  # each queue comes first once
+        with pytest.raises(BackendCorruptError):
+            worker.take(3, ["a", "b"])
+    server.delete(key("ready:b"))
+    assert [delivery.id for delivery in worker.take(3, ["a", "b"], in_hand=[])] == ids
+
+
 def test_layout_that_is_no_number_is_named(rig, server, key):
     server.set(key("layout"), "old")
     with pytest.raises(BackendCorruptError) as caught:

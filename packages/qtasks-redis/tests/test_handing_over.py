@@ -4,11 +4,11 @@ import asyncio
 
 import pytest
 from qtasks.codec import encode_message
-from qtasks.errors import BackendUnavailableError
+from qtasks.errors import BackendUnavailableError, LeaseLostError
 from qtasks.message import WIRE_VERSION, Outcome, TaskMessage, new_id
 from qtasks.ports import BackendContext
 from qtasks.types import TaskStatus
-from qtasks_redis.broker import RedisBroker
+from qtasks_redis.broker import STEP, RedisBroker
 
 
 class Bench:
@@ -100,6 +100,38 @@ def test_a_push_that_is_lost_is_made_good_by_the_next_look(on_bench):
         assert delivery.id == task
         assert await bench.taker.finish(bench.owner, [Outcome(delivery, TaskStatus.SUCCESS, keep_s=60)]) == []
         assert await bench.command("EXISTS", bench.key(f"pushed:{bench.owner}")) == 0
+
+    on_bench(scenario)
+
+
+def test_a_push_that_is_lost_is_made_good_while_many_others_expire(on_bench):
+    async def scenario(bench):
+        taking = await bench.idle()
+        await bench.deafen()
+        task = await bench.publish()
+        key = bench.key("expiring")
+        await bench.command("ZADD", key, *(part for number in range(STEP) for part in (1, f"gone-{number}")))
+        [delivery] = await taking
+        assert delivery.id == task
+        assert await bench.command("ZCARD", key) == 0
+
+    on_bench(scenario)
+
+
+def test_nothing_is_kept_of_an_owner_that_has_lost_its_lease(on_bench):
+    async def scenario(bench):
+        assert await bench.taker.take(bench.owner, ["default"], 10, 0) == []
+        await bench.command("DEL", bench.key("leases"))
+        with pytest.raises(LeaseLostError):
+            await bench.taker.take(bench.owner, ["default"], 10, 0)
+        assert bench.taker._takers == {}
+
+    on_bench(scenario)
+
+
+def test_an_owner_without_queues_waits(on_bench):
+    async def scenario(bench):
+        assert await bench.taker.take(bench.owner, [], 10, 0.1) == []
 
     on_bench(scenario)
 

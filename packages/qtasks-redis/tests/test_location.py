@@ -47,6 +47,8 @@ def test_parameters_are_read():
         "redis://h/x",
         "redis://a,b",
         "redis://h:99999",
+        "redis://a..b",
+        f"redis://{'x' * 64}",
         "redis://h#part",
         "redis://h?durability=maybe",
         "redis+sentinel://h",

@@ -3,6 +3,7 @@ import threading
 import time
 
 import pytest
+from qtasks.errors import BackendError
 from qtasks_redis.push import Listener, Subscriptions
 from qtasks_redis.settings import BACKLOG
 from qtasks_testkit.faults import FaultProxy
@@ -32,6 +33,21 @@ def test_a_message_reaches_every_listener_of_its_topic_and_no_other(face, redis_
             return [await next_body(listener) for listener in (first, second, other)]
 
     assert face.run(redis_server.url, scenario) == [b"body\nof two lines", b"body\nof two lines", b""]
+
+
+def test_a_user_without_the_channels_is_told_so(face, new_redis_server):
+    server = new_redis_server()
+
+    async def scenario(transport):
+        await transport.command("ACL", "SETUSER", "app", "on", ">word", "~*", "+@all", "resetchannels")
+
+    async def without_channels(transport):
+        with pytest.raises(BackendError, match="NOPERM") as caught:
+            await transport.subscribe()
+        assert "SETUSER" in caught.value.hint
+
+    face.run(server.url, scenario)
+    face.run(f"redis://app:word@127.0.0.1:{server.port}", without_channels)
 
 
 def test_messages_on_the_channel_of_the_namespace_come_too(face, redis_server):

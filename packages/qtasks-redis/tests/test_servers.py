@@ -1,6 +1,7 @@
 """Servers other than a plain Redis: with TLS, and Valkey."""
 
 import importlib.util
+import os
 import shutil
 import subprocess
 from pathlib import Path
@@ -59,6 +60,36 @@ def test_a_certificate_for_another_name_is_refused(face, tls):
             await transport.open()
 
     face.run(f"rediss://127.0.0.1:{port}?ssl_ca_certs={certificate}", scenario)
+
+
+@pytest.mark.parametrize("name", ["ssl_ca_certs", "ssl_certfile", "ssl_keyfile"])
+@pytest.mark.parametrize("content", [None, "no certificate"], ids=["missing", "foreign"])
+def test_a_file_for_tls_that_cannot_be_used_is_named_at_once(face, tls, tmp_path, name, content):
+    port, certificate = tls
+    path = tmp_path / "junk.pem"
+    if content:
+        path.write_text(content)
+    files = {"ssl_ca_certs": certificate, "ssl_certfile": certificate, "ssl_keyfile": tmp_path / "key.pem", name: path}
+
+    async def scenario(transport):
+        with pytest.raises(errors.BackendError, match=r"junk\.pem") as caught:
+            await transport.open()
+        assert not isinstance(caught.value, errors.BackendUnavailableError)
+
+    face.run(f"rediss://localhost:{port}?" + "&".join(f"{one}={where}" for one, where in files.items()), scenario)
+
+
+def test_much_is_sent_and_received_over_one_encrypted_connection(face, tls):
+    port, certificate = tls
+    much = os.urandom(8_000_000)
+    echo = Script("echo", "#!lua flags=no-writes\nreturn {ARGV[1]}")
+
+    async def scenario(transport):
+        before = await transport.command("CLIENT", "ID")
+        assert await transport.run(echo, ["key"], [much]) == [much]
+        assert await transport.command("CLIENT", "ID") == before
+
+    face.run(f"rediss://localhost:{port}?ssl_ca_certs={certificate}", scenario)
 
 
 class Valkey(RedisServer):

@@ -7,6 +7,7 @@ import pytest
 from qtasks import errors
 from qtasks.message import new_id
 from qtasks_redis.script import Script
+from qtasks_testkit.faults import FaultProxy
 from qtasks_testkit.servers import RedisServer
 from qtasks_testkit.servers.server import free_port
 
@@ -153,6 +154,20 @@ def test_a_slot_that_moves_is_followed(face, cluster, key):
     assert face.run(url_of(cluster[:1]), scenario) == [1, 2, 3, 4]
 
 
+def test_a_node_that_does_not_tell_hosts_means_the_one_that_was_asked(face, cluster, key):
+    async def scenario(transport):
+        return await transport.run(COUNT, [key], [])
+
+    for node in cluster:
+        ask(node, "CONFIG", "SET", "cluster-preferred-endpoint-type", "unknown-endpoint")
+    try:
+        urls = [f"redis+cluster://127.0.0.2:1,127.0.0.1:{node.port}" for node in cluster]  # nobody is at the first
+        assert [face.run(url, scenario) for url in urls] == [1, 2, 3]
+    finally:
+        for node in cluster:
+            ask(node, "CONFIG", "SET", "cluster-preferred-endpoint-type", "ip")
+
+
 def test_a_node_of_a_cluster_that_says_nothing_is_passed_over(face, cluster, key, monkeypatch):
     monkeypatch.setattr("qtasks_redis.topology.CONNECT_TIMEOUT_S", 0.5)
 
@@ -229,6 +244,20 @@ def test_sentinels_may_ask_for_the_password(face, new_redis_server, sentinel_of)
         return await transport.run(COUNT, [KEY], [])
 
     assert face.run(f"redis+sentinel://:word@127.0.0.1:{sentinel.port}/main", scenario) == 1
+
+
+def test_many_nodes_that_say_nothing_cost_no_more_than_the_deadline(face, redis_server):
+    with FaultProxy(redis_server.url) as proxy:
+        proxy.freeze()
+
+        async def scenario(transport):
+            with pytest.raises(errors.BackendUnavailableError):
+                await transport.open()
+
+        nodes = ",".join(f"{host}:{proxy.port}" for host in ["127.0.0.1", "localhost"] * 4)
+        begun = time.monotonic()
+        face.run(f"redis+cluster://{nodes}", scenario, call_timeout_s=0.5)
+        assert time.monotonic() - begun < 2
 
 
 def test_a_service_that_no_sentinel_knows_is_told_at_once(face, new_redis_server, sentinel_of):

@@ -1,13 +1,16 @@
 import asyncio
 import contextlib
+import gc
 import itertools
 import os
 import socket
 import threading
 import time
+from pathlib import Path
 
 import pytest
 from qtasks import errors
+from qtasks_redis.aio import AioTransport
 from qtasks_redis.blocking import BlockingTransport
 from qtasks_redis.location import Location
 from qtasks_redis.script import Script
@@ -299,6 +302,69 @@ def test_a_unix_socket_is_a_server_too(face, new_redis_server, tmp_path):
         return await transport.command("INFO", "keyspace")
 
     assert b"db1:keys=1" in face.run(f"unix://{path}?db=1", scenario)
+
+
+@pytest.mark.parametrize("database", [0, 1])  # one command, or two of which one is never answered
+def test_a_server_with_too_many_clients_is_named_as_such(face, new_redis_server, database):
+    server = new_redis_server(settings=["--maxclients", "1"])
+
+    async def scenario(transport):
+        with pytest.raises(errors.BackendUnavailableError, match="max number of clients") as caught:
+            await transport.run(ECHO, ["key"], ["x"], timeout_s=0.5)
+        assert "maxclients" in caught.value.hint
+
+    with socket.create_connection(("127.0.0.1", server.port)) as other:
+        other.sendall(b"PING\r\n")
+        other.recv(10)
+        face.run(f"redis://127.0.0.1:{server.port}/{database}", scenario)
+
+
+def test_an_address_of_ipv6_is_a_server_too(face, new_redis_server):
+    server = new_redis_server(settings=["--bind", "127.0.0.1", "-::1"])
+    if b"::1" not in Path("/proc/net/if_inet6").read_bytes().replace(b"0" * 31 + b"1", b"::1"):
+        pytest.skip("this machine has no address of IPv6")
+
+    async def scenario(transport):
+        return await transport.run(ECHO, ["key"], ["x"])
+
+    assert face.run(f"redis://[::1]:{server.port}", scenario)[1] == b"x"
+
+
+def test_connections_that_are_in_use_while_the_transport_is_closed_are_closed_afterwards(aio_face, new_redis_server):
+    server = new_redis_server()
+
+    async def scenario(transport):
+        calls = [asyncio.create_task(transport.run(ECHO, ["key"], [number])) for number in range(20)]
+        while not transport._sessions:
+            await asyncio.sleep(0)
+        await transport.close()
+        await asyncio.gather(*calls)
+        return await transport.command("CLIENT", "LIST")
+
+    assert aio_face.run(server.url, scenario).count(b"name=qtasks ") == 1
+
+
+def test_several_connections_that_are_half_open_cost_no_more_than_the_deadline(aio_face, redis_server, after_a_pause):
+    busy = Script("busy", "local n = 0 for i = 1, 100000 do n = n + i end return n")
+    with FaultProxy(redis_server.url) as proxy:
+
+        async def scenario(transport):
+            await asyncio.gather(*(transport.run(busy, ["key"], []) for _ in range(20)))
+            assert len(transport._session().idle) > 1
+            proxy.blackhole()
+            proxy.heal()  # new connections are good, the old ones stay lost
+            return await transport.run(ECHO, ["key"], ["again"], timeout_s=1.0)
+
+        assert aio_face.run(proxy.url, scenario)[1] == b"again"
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # of connections that were not closed
+def test_loops_that_have_ended_leave_no_connections(redis_server):
+    transport = AioTransport(Location.parse(redis_server.url), "qtasks:{test}:all")
+    for _ in range(5):
+        asyncio.run(transport.open())
+    gc.collect()
+    assert len(transport._sessions) == 1
 
 
 def test_durability_waits_for_the_disk_where_the_server_can_say_so(face, new_redis_server):

@@ -5,9 +5,12 @@ awaitable one. Names are imported when they are first used: `qtasks --help` need
 """
 
 import importlib
+import sys
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from importlib.machinery import ModuleSpec
+
     from qtasks._version import __version__
     from qtasks.app.faces import QueueTasks
     from qtasks.config import QueueConfig
@@ -60,3 +63,18 @@ def __getattr__(name: str) -> Any:
 
 def __dir__() -> list[str]:
     return __all__
+
+
+class _OldPaths:
+    """Asked last, for modules that nobody else has found: those of ours that QTasks 1.7 had."""
+
+    @staticmethod
+    def find_spec(name: str, _path: object = None, _target: object = None) -> "ModuleSpec | None":
+        if not name.startswith("qtasks."):
+            return None
+        from qtasks.compat.finder import find_spec
+
+        return find_spec(name)
+
+
+sys.meta_path.append(_OldPaths)

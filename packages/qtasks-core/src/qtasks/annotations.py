@@ -17,6 +17,7 @@ import attrs
 import msgspec
 from msgspec import inspect as types
 
+from qtasks import foreign
 from qtasks.errors import ArgumentsError
 
 if TYPE_CHECKING:
@@ -66,7 +67,7 @@ class ArgumentPlan:
 
 def _convert(value: Any, type_: Any, name: str) -> Any:
     try:
-        return msgspec.convert(value, type_)
+        return msgspec.convert(value, type_, dec_hook=foreign.decode)
     except msgspec.ValidationError as error:
         raise ArgumentsError(f"argument {name!r} does not fit its annotation {type_!r}: {error}") from error
 
@@ -147,4 +148,4 @@ def _is_plain(info: types.Type) -> bool:
         return isinstance(info.key_type, (types.AnyType, types.StrType)) and _is_plain(info.value_type)
     if isinstance(info, types.UnionType):
         return all(_is_plain(member) for member in info.types)
-    return isinstance(info, types.CustomType)
+    return isinstance(info, types.CustomType) and foreign.codec_of(info.cls) is None

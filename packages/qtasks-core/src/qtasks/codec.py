@@ -9,10 +9,12 @@ from __future__ import annotations
 
 import math
 import re
+from functools import partial
 from typing import Any, TypeAlias
 
 import msgspec
 
+from qtasks import foreign
 from qtasks.errors import EncodeError, LimitError, MalformedMessageError, NewerMessageError
 from qtasks.message import WIRE_VERSION, Delivery, Envelope, TaskMessage
 from qtasks.types import NAME
@@ -43,7 +45,8 @@ class _AnyVersion(msgspec.Struct):
     enqueued: int = 0
 
 
-_encode = msgspec.json.Encoder().encode
+_encode = msgspec.json.Encoder(enc_hook=foreign.encode).encode
+_builtins = partial(msgspec.to_builtins, str_keys=True, enc_hook=foreign.encode)
 _decode_value = msgspec.json.Decoder().decode
 _decode_message = msgspec.json.Decoder(TaskMessage).decode
 _decode_any_version = msgspec.json.Decoder(_AnyVersion).decode
@@ -55,7 +58,7 @@ def encode_value(value: Any, where: str, *, limit: int = MAX_PAYLOAD_BYTES) -> b
 
     Args:
         value: JSON values, or what msgspec encodes: datetime, UUID, Decimal, bytes, enums, attrs,
-            dataclasses, msgspec structs.
+            dataclasses, msgspec structs, and the types that plugins have registered.
         where: how the value is called in errors, such as "result".
         limit: how long the bytes may be.
 
@@ -89,7 +92,7 @@ def restore(data: bytes, type_: Any) -> Any:
         MalformedMessageError: the bytes do not fit the type.
     """
     try:
-        return msgspec.json.decode(data, type=type_)
+        return msgspec.json.decode(data, type=type_, dec_hook=foreign.decode)
     except _UNREADABLE as error:
         raise MalformedMessageError(f"stored value does not fit {type_!r}: {error}") from error
 
@@ -135,7 +138,7 @@ def _walk(value: Any, path: _Path, depth: int) -> None:
 
 def _walk_object(value: Any, path: _Path, depth: int) -> None:
     try:
-        builtin = msgspec.to_builtins(value, str_keys=True)
+        builtin = _builtins(value)
     except Exception as error:
         _check_room(path, depth)
         for name in _fields_of(type(value)):  # the bad one of them raises, and is named
@@ -174,7 +177,7 @@ def _encode_text(value: Any, where: str) -> bytes:
     try:
         return _encode(value)
     except UnicodeEncodeError as error:
-        path = _find_surrogate(msgspec.to_builtins(value, str_keys=True), where) or where
+        path = _find_surrogate(_builtins(value), where) or where
         raise EncodeError(
             f"{_show(path)}: the text holds a lone surrogate, which UTF-8 cannot carry.",
             "Pass bytes, or decode the text with errors='replace'.",
@@ -206,13 +209,22 @@ def encode_message(message: TaskMessage, *, limit: int = MAX_PAYLOAD_BYTES) -> E
         _walk(message.kwargs, "kwargs", -1)
     if message.headers:
         _walk(message.headers, "headers", -1)
-    payload = _encode_text(message, "")
-    if len(payload) > limit:
+    return within(limit, Envelope(message, _encode_text(message, "")))
+
+
+def within(limit: int, envelope: Envelope) -> Envelope:
+    """Return an envelope that is not too long.
+
+    Raises:
+        LimitError: it is.
+    """
+    if len(envelope.payload) > limit:
         raise LimitError(
-            f"task {message.task!r}: the message takes {len(payload):,} bytes; at most {limit:,} are allowed.",
+            f"task {envelope.message.task!r}: the message takes {len(envelope.payload):,} bytes; at most {limit:,} "
+            "are allowed.",
             TOO_LARGE_HINT,
         )
-    return Envelope(message, payload)
+    return envelope
 
 
 def decode_message(payload: bytes, *, limit: int = MAX_PAYLOAD_BYTES) -> TaskMessage:
@@ -290,7 +302,7 @@ def encode_fields(value: Any) -> bytes:
     try:
         return _encode(value)
     except UnicodeEncodeError:
-        return _encode(_escape(msgspec.to_builtins(value, str_keys=True)))
+        return _encode(_escape(_builtins(value)))
 
 
 def _escape(value: Any) -> Any:

@@ -6,6 +6,7 @@ Leaves also inherit the builtin that fits, so that code which knows nothing of Q
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable
+from typing import ClassVar
 
 
 class QTasksError(Exception):
@@ -142,7 +143,10 @@ class PublishError(BackendError):
 
 
 class MalformedMessageError(QTasksError, ValueError):
-    """The bytes of a message are not an envelope that this version can read."""
+    """The bytes of a message are not an envelope that this version can read, or a plugin refuses them."""
+
+    reason: ClassVar[str] = "malformed"
+    """What the dead letter gives as the type of its error."""
 
 
 class ArgumentsError(MalformedMessageError, TypeError):

@@ -11,13 +11,15 @@ third of the time (`docs/explanation/decisions/0002-structs.md`). Copies with ch
 
 from __future__ import annotations
 
+import datetime as dt
 import os
 import time
 from typing import Annotated, Any
+from uuid import UUID
 
 import msgspec
 
-from qtasks.types import TaskStatus
+from qtasks.types import US_PER_S, TaskStatus
 
 WIRE_VERSION = 1
 """`v` of the envelopes that this version writes; higher ones are parked."""
@@ -32,19 +34,22 @@ Moment = Annotated[int, msgspec.Meta(ge=0, le=LATEST_US)]
 """Microseconds since the epoch, UTC, until the end of the year 9999."""
 
 
-def new_ids(count: int) -> list[str]:
-    """Ids of tasks, 32 hexadecimal digits each: UUIDs of version 7, in the order of time, 72 bits of each random.
+def new_id() -> str:
+    """An id of a task: a UUID of version 7 as 32 hexadecimal digits, in the order of time, 72 bits of it random.
 
     In order, because random keys cost an index of a million open tasks three times as much
     (`docs/explanation/decisions/0003-ids.md`).
     """
+    chance = os.urandom(9).hex()
+    return f"{time.time_ns() // 1_000_000:012x}7{chance[:3]}8{chance[3:]}"
+
+
+def new_ids(count: int) -> list[str]:
+    """Ids of tasks, as `new_id` makes them; many cost less together."""
+    if count == 1:
+        return [new_id()]
     begin, chance = f"{time.time_ns() // 1_000_000:012x}7", os.urandom(9 * count).hex()
     return [f"{begin}{chance[at : at + 3]}8{chance[at + 3 : at + 18]}" for at in range(0, 18 * count, 18)]
-
-
-def new_id() -> str:
-    """One id."""
-    return new_ids(1)[0]
 
 
 class TaskMessage(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -89,6 +94,23 @@ class TaskMessage(msgspec.Struct, frozen=True, omit_defaults=True):
     parent: str | None = None
     headers: dict[str, Any] = msgspec.field(default_factory=dict)
     signature: str | None = None
+
+    # What handles, hooks and contexts call these fields.
+
+    @property
+    def uuid(self) -> UUID:
+        """The id."""
+        return UUID(self.id)
+
+    @property
+    def task_name(self) -> str:
+        """The name of the task."""
+        return self.task
+
+    @property
+    def created_at(self) -> dt.datetime:
+        """When it was accepted, UTC."""
+        return dt.datetime.fromtimestamp(self.enqueued / US_PER_S, tz=dt.UTC)
 
 
 class Envelope(msgspec.Struct, frozen=True, gc=False):

@@ -13,7 +13,7 @@ from uuid import UUID
 import attrs
 import msgspec
 
-from qtasks.codec import encode_message
+from qtasks.codec import encode_message, within
 from qtasks.errors import UnsupportedError
 from qtasks.message import DEFAULT_QUEUE, WIRE_VERSION, Envelope, TaskMessage, new_ids
 from qtasks.ports import Broker
@@ -55,13 +55,17 @@ class Producer:
             call = asked
             if hooks.qtasks_add_task_before_broker:
                 call = await self._before_broker(link, asked)
-            message = self._message(link, call, task_id, now)
+            message = self._message(link, call, asked.id or task_id, now)
             if hooks.broker_add_before:
                 model = await hooks.broker_add_before(broker=link.broker, storage=link.storage, model=message)
                 message = answered("broker_add_before", model, TaskMessage)
             if hooks.storage_add:
                 message = await self._storage_add(link, message)
-            envelopes.append(encode_message(message, limit=limit))
+            envelope = encode_message(message, limit=limit)
+            if hooks.broker_write_message:
+                model = await hooks.broker_write_message(broker=link.broker, model=envelope)
+                envelope = within(limit, answered("broker_write_message", model, Envelope))
+            envelopes.append(envelope)
         ids = await link.publish(envelopes)
         if hooks.broker_add_after or hooks.qtasks_add_task_after_broker:
             await self._after(link, envelopes)

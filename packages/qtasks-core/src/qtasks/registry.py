@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import re
 import reprlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, Literal
 
 import attrs
@@ -99,14 +99,17 @@ class TaskRegistry:
 
     def __init__(self) -> None:
         self._definitions: dict[str, TaskDefinition] = {}
+        self.admit: Callable[[TaskDefinition], object] = lambda _definition: None
 
     def add(self, definition: TaskDefinition) -> None:
         """Register a task.
 
         Raises:
             ConfigError: the name is taken (it is a `ValueError`, too).
+            Exception: whatever `admit` raises, to keep the task out.
         """
         self.check_free(definition.name)
+        self.admit(definition)
         self._definitions[definition.name] = definition
 
     def check_free(self, name: str) -> None:

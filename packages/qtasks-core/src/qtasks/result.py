@@ -6,7 +6,7 @@ import datetime as dt
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from functools import partial
-from typing import Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 from uuid import UUID
 
 import attrs
@@ -101,9 +101,21 @@ class Task(Generic[R]):
         return self.message.kwargs
 
     @property
+    def extra(self) -> dict[str, Any]:
+        """What travels beside the arguments: `headers` of the call, `extra` of plugins. Each is an attribute, too."""
+        return self.message.headers
+
+    if not TYPE_CHECKING:  # who checks types has to hear of attributes that are not there
+
+        def __getattr__(self, name: str) -> Any:
+            if not name.startswith("_") and name in self.extra:
+                return self.extra[name]
+            raise AttributeError(f"A task has no attribute {name!r}.", name=name, obj=self)
+
+    @property
     def created_at(self) -> dt.datetime:
         """When it was added, UTC."""
-        return _datetime(self.message.enqueued)
+        return self.message.created_at
 
     @property
     def updated_at(self) -> dt.datetime:

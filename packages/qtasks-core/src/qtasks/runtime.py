@@ -117,6 +117,8 @@ class Call:
         kwargs: its keyword arguments.
         options: what the call says beside them.
         definition: the task, where it is registered in this process.
+        id: what the task is to be known by, 32 hexadecimal digits: a call with the id of a task that is still kept adds
+            nothing. None makes a new one.
     """
 
     name: str
@@ -124,6 +126,7 @@ class Call:
     kwargs: dict[str, Any]
     options: CallOptions
     definition: TaskDefinition | None = None
+    id: str | None = None
 
 
 @attrs.define(eq=False)

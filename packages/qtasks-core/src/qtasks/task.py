@@ -6,10 +6,12 @@ types of its function's parameters and result (checked by `tests/typing/`).
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeVar, Unpack, cast, overload
+from typing import TYPE_CHECKING, Any, Generic, ParamSpec, Self, TypeVar, Unpack, cast, overload
+
+import attrs
 
 from qtasks.options import NO_OPTIONS, CallKeywords, CallOptions
-from qtasks.registry import TaskDefinition
+from qtasks.registry import TaskDefinition, check_task_name
 from qtasks.result import Task
 from qtasks.runtime import Call, Home, Link
 
@@ -46,6 +48,11 @@ class PreparedCall(Generic[T]):
     def __init__(self, home: Home, call: Call) -> None:
         self.home = home
         self.call = call
+
+    def bind(self, *args: Any, **kwargs: Any) -> Self:
+        """Another prepared call, with these arguments behind its own."""
+        own = self.call
+        return type(self)(self.home, attrs.evolve(own, args=(*own.args, *args), kwargs={**own.kwargs, **kwargs}))
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.call.name}>"
@@ -127,7 +134,9 @@ class RegisteredTask(Generic[P, R]):
     def call_with(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Call:
         """One call of this task whose options stand among its keyword arguments."""
         options = call_options(kwargs.pop("priority", None), kwargs.pop("timeout", None))
-        return self.call(args, kwargs, options)
+        if (name := kwargs.pop("task_name", None)) is None:
+            return self.call(args, kwargs, options)
+        return Call(check_task_name(name), args, kwargs, options, self.home.runtime.registry.find(name))
 
     if not TYPE_CHECKING:  # who checks types has to hear of attributes that are not there
 
@@ -155,7 +164,8 @@ class SyncTask(RegisteredTask[P, R]):
             args: its arguments.
             priority: lower runs first; None takes the task's own.
             timeout: wait so many seconds for its end.
-            kwargs: its keyword arguments. One named `priority` or `timeout` goes through `options`.
+            task_name: another task to call in the place of this one.
+            kwargs: its keyword arguments. One named like these options goes through `task.options(...)`.
 
         Returns:
             the handle; with a timeout the ended task, or None when time is up.

@@ -1,6 +1,7 @@
 """`qtasks stats inspect` and `qtasks plugins list`."""
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -63,7 +64,7 @@ def test_plugins_are_listed_without_an_application(installed):
     core, nosuch = (next(line for line in out.splitlines() if line.startswith(name)) for name in ("core", "nosuch"))
     assert "loaded" in core
     assert "failed" in nosuch
-    assert "not installed" in nosuch
+    assert "nosuch is failed: in QTASKS_PLUGINS, but not installed." in out
 
 
 def test_plugins_of_the_application_are_listed_with_it(installed, app_file):
@@ -72,3 +73,36 @@ def test_plugins_of_the_application_are_listed_with_it(installed, app_file):
     code, out, _ = installed("-A", "app:app", "plugins", "list", "--json")
     assert code == 0
     assert "Mine" in [plugin["name"] for plugin in json.loads(out)]
+
+
+SECTION = """
+from qtasks import hookimpl
+
+QTASKS_PLUGIN_API = 1
+
+
+@hookimpl
+def register_stats(register):
+    register("orders", "orders:section", help="What was ordered.")
+
+
+async def section(app, link, names):
+    return [{"name": name, "due": 0, "took_s": 1.5} for name in names or ["all"]]
+"""
+
+
+def test_a_section_of_an_installed_plugin_is_shown_and_listed(installed):
+    metadata = Path("site/orders-1.0.dist-info")
+    metadata.mkdir(parents=True)
+    Path("site/orders.py").write_text(SECTION)
+    metadata.joinpath("METADATA").write_text("Metadata-Version: 2.1\nName: orders\nVersion: 1.0\n")
+    metadata.joinpath("entry_points.txt").write_text("[qtasks]\norders = orders\n")
+    url, site = ["-u", "memory://sections"], {"PYTHONPATH": "site"}
+    code, out, _ = installed(*url, "stats", "inspect", "orders", "tea", "cake", **site)
+    assert (code, out) == (0, "NAME  DUE   TOOK\ntea   -    1.5 s\ncake  -    1.5 s\n")
+    code, out, _ = installed(*url, "stats", "inspect", "orders", "json=true", **site)
+    assert (code, json.loads(out)) == (0, [{"name": "all", "due": 0, "took_s": 1.5}])
+    _, out, _ = installed("stats", "inspect", "--help", **site)
+    assert re.search(r"Sections of plugins:\n(?:.*\n)*  orders +What was ordered\.\n", out)
+    code, _, err = installed(*url, "stats", "inspect", "order", **site)
+    assert (code, "Did you mean 'orders'?" in err) == (2, True)

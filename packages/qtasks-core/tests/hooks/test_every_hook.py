@@ -109,8 +109,8 @@ def test_every_hook_has_a_component_and_says_when_it_is_called(hook):
     assert len(spec.doc.split()) >= 5
 
 
-def test_only_registration_hooks_collect():
-    assert {spec.component for spec in SPECS.values() if spec.kind is Kind.COLLECT} == {"register"}
+def test_registration_hooks_collect():
+    assert {spec.kind for spec in SPECS.values() if spec.sync_only} == {Kind.COLLECT}
 
 
 def test_two_registries_know_nothing_of_each_other():

@@ -33,7 +33,7 @@ class OldPassing(Old):
 
 
 OLD = pytest.mark.parametrize("old", [Old, OldAsync, OldPassing])
-SERVED = [hook for hook, spec in SPECS.items() if spec.kind is not Kind.AROUND and not spec.sync_only]
+SERVED = [hook for hook, spec in SPECS.items() if spec.kind not in {Kind.AROUND, Kind.COLLECT}]
 ADDED_SINCE = {
     ("worker_task_error_retry", "e"),
     ("worker_task_error_retry", "model"),

@@ -258,6 +258,7 @@ def test_a_fork_shares_no_connection(tmp_path, asynchronous_hooks):
         ("qtasks_add_task_before_broker", {"nonsense": 3}),
         ("qtasks_add_task_before_broker", 3),
         ("broker_add_before", object()),
+        ("broker_write_message", object()),
         ("storage_add", {"uuid": "abc"}),
     ],
 )

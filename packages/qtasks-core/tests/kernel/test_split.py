@@ -1,7 +1,9 @@
 """Broker and storage on two servers: what becomes of the records when publishing fails, or a worker between the two."""
 
 import pytest
+from attrs import evolve
 from kernel.support import PATIENCE_S, TroubledBroker, broker_of, queue_of, wait_until
+from msgspec.structs import replace
 from qtasks import QueueTasks
 from qtasks.backends.memory.global_config import MemoryGlobalConfig
 from qtasks.backends.memory.storage import MemoryStorage
@@ -10,7 +12,7 @@ from qtasks.errors import BackendUnavailableError, PublishError
 from qtasks.message import Outcome, new_id
 from qtasks.ports import BackendContext
 from qtasks.testing import running
-from qtasks.types import TaskStatus
+from qtasks.types import SYSTEM_CLOCK, US_PER_S, TaskStatus
 
 
 class HalfFullBroker(TroubledBroker):
@@ -33,12 +35,34 @@ class SlowStorage(MemoryStorage):
         return await super().get_many(ids)
 
 
-def split_app(broker_type):
+class StoppedClock:
+    """An hour ago, for ever: a broker with this clock lets nothing expire."""
+
+    def __init__(self):
+        self._wall_us, self._monotonic_us = SYSTEM_CLOCK.wall_us() - 3600 * US_PER_S, SYSTEM_CLOCK.monotonic_us()
+
+    def wall_us(self):
+        return self._wall_us
+
+    def monotonic_us(self):
+        return self._monotonic_us
+
+
+class NeverEndingBroker(TroubledBroker):
+    """Ends nothing by itself: it hands over what has expired, and what three workers died with."""
+
+    crashes = 0
+
+    async def take(self, *args):
+        return [replace(delivery, crashes=self.crashes) for delivery in await super().take(*args)]
+
+
+def split_app(broker_type, clock=SYSTEM_CLOCK):
     context = BackendContext(namespace="split")
     storage = SlowStorage(Store(context), "records")
     app = QueueTasks(
         "split",
-        broker=broker_type(Store(context)),
+        broker=broker_type(Store(evolve(context, clock=clock))),
         storage=storage,
         global_config=MemoryGlobalConfig(storage.store, "settings"),
     )
@@ -96,3 +120,23 @@ def test_a_recovered_task_without_an_outcome_runs():
     lose(app)
     with running(app):
         assert added.wait_result(PATIENCE_S).result() == "of the second"
+
+
+def test_a_task_that_three_workers_died_with_is_ended_by_the_fourth():
+    app, _ = split_app(NeverEndingBroker)
+    runs = []
+    added = app.task("deadly")(lambda: runs.append(1)).add_task()
+    app.broker.crashes = 3
+    with running(app):
+        ended = added.wait_result(PATIENCE_S)
+    assert (ended.status, ended.error) == (TaskStatus.DEAD, "WorkerDied: 3 workers died with it")
+    assert runs == []
+
+
+def test_a_task_that_expired_while_the_broker_kept_it_does_not_run():
+    app, _ = split_app(NeverEndingBroker, StoppedClock())
+    runs = []
+    added = app.task("late")(lambda: runs.append(1)).options(expires=0.001)().add_task()
+    with running(app):
+        assert added.wait_result(PATIENCE_S).status is TaskStatus.EXPIRED
+    assert runs == []

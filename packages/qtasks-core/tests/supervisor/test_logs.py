@@ -71,3 +71,17 @@ def test_a_json_line_holds_whatever_was_given():
     assert (line["message"], line["level"], line["logger"]) == ("in 3", "INFO", "mine")
     assert (line["amount"], line["what"]) == (3, "<class 'object'>")
     assert "task_id" not in line
+
+
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [("caf\udce9", "caf\\udce9"), ({None: 1}, "{None: 1}"), (2**70, 2**70), ({(1, 2)}, [[1, 2]])],
+    ids=["text that is no UTF-8", "a key that is no text", "a long number", "a set"],
+)
+def test_a_json_line_is_written_whatever_was_given(given, told):
+    line = json.loads(logs.JsonFormatter().format(record(what=given)))
+    assert (line["what"], line["message"]) == (told, "in 3")
+
+
+def test_a_json_line_holds_the_stack_that_was_asked_for():
+    assert json.loads(logs.JsonFormatter().format(record(stack_info="Stack: here")))["stack"] == "Stack: here"

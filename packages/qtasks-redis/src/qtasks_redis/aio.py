@@ -33,7 +33,7 @@ class AioLink(Link, asyncio.Protocol):
         self.used = time.monotonic()
         self._transport: Any = None
         self._reader = new_reader()
-        self._replies: deque[Any] = deque()
+        self.heard = self._replies = deque[Any]()
         self._failure: Exception | None = None
         self._heard: Callable[[Any], None] = self._replies.append
         self._wanted = 0
@@ -145,7 +145,7 @@ class _AioSession(Session):
         """Why the channel is not subscribed; None when it is."""
 
 
-class AioTransport(Transport):
+class AioTransport(Transport[_AioSession]):
     """The way to a server from coroutines on an event loop."""
 
     def __init__(self, location: Location, namespace_channel: str, call_timeout_s: float = 5.0) -> None:
@@ -182,6 +182,9 @@ class AioTransport(Transport):
         loop = asyncio.get_running_loop()
         session = self._sessions.get(loop)
         if session is None or session.pid != os.getpid():
+            for ref in self._sessions.keyrefs():  # a session holds its loop, so those that were not closed would stay
+                if (old := ref()) is not None and old.is_closed():
+                    del self._sessions[old]
             finder = Finder(self.location, self._connect)
             session = self._sessions[loop] = _AioSession(finder, self._new_channel())
         return session
@@ -199,8 +202,7 @@ class AioTransport(Transport):
                 set_options(transport.get_extra_info("socket"))
         return link
 
-    async def _take(self, session: Session, deadline: float) -> Link:
-        assert isinstance(session, _AioSession)
+    async def _take(self, session: _AioSession, deadline: float) -> Link:
         if session.turns.locked():  # otherwise acquiring does not wait
             async with self._until(session, deadline):
                 await session.turns.acquire()
@@ -212,18 +214,16 @@ class AioTransport(Transport):
             session.turns.release()
             raise
 
-    def _give_back(self, session: Session, link: Link) -> None:
-        assert isinstance(session, _AioSession)
+    def _give_back(self, session: _AioSession, link: Link) -> None:
         super()._give_back(session, link)
         session.turns.release()
 
-    async def _found(self, session: Session, deadline: float) -> Link:
-        assert isinstance(session, _AioSession)
+    async def _found(self, session: _AioSession, deadline: float) -> Link:
         async with self._until(session, deadline), session.connecting:
             return await super()._found(session, deadline)
 
     @contextlib.asynccontextmanager
-    async def _until(self, session: Session, deadline: float) -> AsyncIterator[None]:
+    async def _until(self, session: _AioSession, deadline: float) -> AsyncIterator[None]:
         try:
             async with asyncio.timeout(deadline - time.monotonic()):
                 yield
@@ -287,8 +287,7 @@ class AioTransport(Transport):
                 if heard == before:
                     raise BackendUnavailableError("no answer to a PING")
 
-    async def _await_push(self, session: Session, listener: Listener, timeout_s: float) -> None:
-        assert isinstance(session, _AioSession)
+    async def _await_push(self, session: _AioSession, listener: Listener, timeout_s: float) -> None:
         self._kept(session)
         loop = asyncio.get_running_loop()
         woken = loop.create_future()

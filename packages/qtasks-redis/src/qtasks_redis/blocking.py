@@ -13,12 +13,12 @@ import threading
 import time
 from collections.abc import Sequence
 from typing import Any
-from weakref import WeakSet
+from weakref import WeakValueDictionary
 
 from qtasks.errors import BackendUnavailableError
 
 from qtasks_redis.connections import Command, Link, encryption, new_reader, pack, set_options
-from qtasks_redis.errors import WireError, translate
+from qtasks_redis.errors import RefusedError, WireError, translate
 from qtasks_redis.location import Location, Node
 from qtasks_redis.push import Listener
 from qtasks_redis.settings import CONNECT_TIMEOUT_S, PUSH_CHECK_S, READ_BYTES
@@ -51,10 +51,13 @@ class BlockingLink(Link):
     async def request(self, commands: Sequence[Command], timeout_s: float) -> list[Any]:
         """Send commands and wait for their replies."""
         deadline = time.monotonic() + timeout_s
+        replies: list[Any] = []
+        self.heard = replies
         try:
             self._socket.settimeout(max(timeout_s, SHORTEST_S))
             self._socket.sendall(pack(commands))
-            replies = [self._reply(deadline) for _ in commands]
+            while len(replies) < len(commands):
+                replies.append(self._reply(deadline))
         except BaseException:  # the replies would be taken for those of the next call
             self.close()
             raise
@@ -99,21 +102,20 @@ class BlockingLink(Link):
         self._socket.close()  # of a thread that has ended; in a child after a fork, its parent goes on using it
 
 
-class BlockingTransport(Transport):
+class BlockingTransport(Transport[Session]):
     """The way to a server from plain functions, in any thread."""
 
     def __init__(self, location: Location, namespace_channel: str, call_timeout_s: float = 5.0) -> None:
         super().__init__(location, namespace_channel, call_timeout_s)
         self._local = threading.local()
-        self._sessions: WeakSet[Session] = WeakSet()
-        self._lock = threading.Lock()
+        self._sessions: WeakValueDictionary[int, Session] = WeakValueDictionary()  # a lock might be held at a fork
 
     async def close(self) -> None:
         """Close the connections of all threads of this process; their next calls open new ones."""
-        with self._lock:
-            sessions = [session for session in self._sessions if session.pid == os.getpid()]
-        for session in sessions:
-            session.close()
+        for ref in self._sessions.valuerefs():
+            session = ref()
+            if session is not None and session.pid == os.getpid():
+                session.close()
 
     async def subscribe(self) -> None:
         """Make sure that messages reach our channel from now on."""
@@ -121,10 +123,9 @@ class BlockingTransport(Transport):
 
     def _session(self) -> Session:
         session: Session | None = getattr(self._local, "session", None)
-        if session is None or session.pid != os.getpid():
+        if session is None or session.closed or session.pid != os.getpid():
             session = self._local.session = Session(Finder(self.location, self._connect), self._new_channel())
-            with self._lock:
-                self._sessions.add(session)
+            self._sessions[id(session)] = session
         return session
 
     async def _connect(self, node: Node, timeout_s: float) -> Link:
@@ -197,6 +198,8 @@ def _receive(session: Session, link: BlockingLink, timeout_s: float) -> None:
     push = link.read(timeout_s)
     if push is None:
         raise TimeoutError
+    if isinstance(push, RefusedError):
+        raise push
     session.subscriptions.receive(push)
 
 

@@ -7,24 +7,20 @@ from collections.abc import Collection, Sequence
 from contextlib import nullcontext
 
 import attrs
+from qtasks.errors import LeaseLostError
 from qtasks.message import Delivery, Envelope, Outcome, StreamItem
 from qtasks.ports import Broker, CancelAnswer, QueueFacts
 from qtasks.types import US_PER_S
 
 from qtasks_redis.component import RedisComponent, Server
 from qtasks_redis.records import (
-    by_queue,
     encode_note,
     encode_record,
-    publish_arguments,
     read_deliveries,
     read_pushed,
     read_summary,
     take_apart,
 )
-
-BATCH = 1_000
-"""So many messages are published by one script; more of them by several, sent together."""
 
 STEP = 500
 """So many tasks a script ends or removes at once, so that nobody waits long for it."""
@@ -54,22 +50,14 @@ class RedisBroker(RedisComponent, Broker):
         self._takers: dict[str, _Taker] = {}
 
     async def publish(self, envelopes: Sequence[Envelope]) -> list[str]:
-        """Accept messages: one script for those of each queue, `BATCH` of them at most."""
+        """Accept messages: one script for those of each queue, a thousand of them at most."""
         if awaited := [envelope.message for envelope in envelopes if envelope.message.reply_to]:
             await self._transport.subscribe()
             for message in awaited:
                 self.server.promise(message.id, str(message.reply_to))
         # The nodes of a cluster cannot tell whether somebody hears a push.
         how = "ready" if self.server.location.kind == "cluster" else "push"
-        batches = [some[at : at + BATCH] for some in by_queue(envelopes) for at in range(0, len(some), BATCH)]
-        calls = [(how, *publish_arguments(batch)) for batch in batches]
-        replies = await self._run_many("publish", calls, durable=True)
-        known = {
-            batch[number - 1].message.id: task_id.decode(errors="replace")
-            for batch, pairs in zip(batches, replies, strict=True)
-            for number, task_id in zip(pairs[::2], pairs[1::2], strict=True)
-        }
-        return [known.get(envelope.message.id, envelope.message.id) for envelope in envelopes]
+        return await self._publish(how, envelopes, durable=True)
 
     async def join(self, owner: str, name: str, lease_s: float) -> None:
         """Begin an incarnation."""
@@ -91,10 +79,7 @@ class RedisBroker(RedisComponent, Broker):
                 first = self._turn % max(len(queues), 1)
                 self._turn += 1
                 arrived, taker.arrived = taker.arrived, []
-                wait_us, *found = await self._run(
-                    "take",
-                    owner,
-                    limit,
+                args = (
                     "wait" if left_s > 0 else "",
                     "idle" if taker.idle or in_hand is not None else "",  # the lost reply may have told so
                     "" if in_hand is None else "reconcile",
@@ -103,10 +88,15 @@ class RedisBroker(RedisComponent, Broker):
                     *queues[:first],
                     *(arrived if in_hand is None else [one.receipt.claim + one.id.encode() for one in in_hand]),
                 )
+                try:
+                    wait_us, *found = await self._run("take", owner, limit, *args)
+                except LeaseLostError:
+                    self._takers.pop(owner, None)
+                    raise
                 in_hand = None
                 taker.idle = wait_us > 0
                 if found:
-                    taker.latest = int(found[0], 16) if wait_us == 0 else int(found[0])
+                    taker.latest = int(found[0], 16) if wait_us == 0 else self._integer("numbers", found[0])
                 if wait_us == 0:
                     return read_deliveries(owner, found) if found else []
                 if wait_us > 0 and bell is not None and (pushed := await bell.get(min(wait_us / US_PER_S, left_s))):

@@ -10,12 +10,14 @@ from weakref import WeakValueDictionary
 import attrs
 from qtasks.crashpoint import crashpoint
 from qtasks.errors import BackendCorruptError, BackendError, LayoutError, LeaseLostError
+from qtasks.message import Envelope
 from qtasks.ports import Advice, BackendContext, Component
 from qtasks.types import SYSTEM_CLOCK
 
 from qtasks_redis.advice import advise, read_info
 from qtasks_redis.errors import ScriptError
 from qtasks_redis.location import Location
+from qtasks_redis.records import in_batches, publish_arguments
 from qtasks_redis.script import Script
 
 if TYPE_CHECKING:
@@ -47,7 +49,7 @@ class Server:
         self.prefix = f"qtasks:{{{context.namespace}}}"
         self.promised: dict[str, str] = {}
         """Tasks whose end a channel of ours is told without asking; the last of them."""
-        self._transports: dict[bool, Transport] = {}
+        self._transports: dict[bool, Transport[Any]] = {}
 
     def promise(self, task_id: str, channel: str) -> None:
         """Note that the end of a task will be pushed to a channel."""
@@ -55,7 +57,7 @@ class Server:
         if len(self.promised) > PROMISES:
             self.promised.pop(next(iter(self.promised)), None)
 
-    def transport(self, *, blocks: bool) -> Transport:
+    def transport(self, *, blocks: bool) -> Transport[Any]:
         """The transport of one face."""
         if blocks not in self._transports:
             settings = self.location, f"{self.prefix}:changes", self.context.call_timeout_s
@@ -127,7 +129,7 @@ class RedisComponent(Component):
         return advise(read_info(await self._transport.command("INFO")))
 
     @property
-    def _transport(self) -> Transport:
+    def _transport(self) -> Transport[Any]:
         return self.server.transport(blocks=self._blocks)
 
     @property
@@ -165,6 +167,17 @@ class RedisComponent(Component):
             raise await self._named(error, *calls[0]) from error
         crashpoint("redis", name, "answered")
         return replies
+
+    async def _publish(self, how: str, envelopes: Sequence[Envelope], *, durable: bool = False) -> list[str]:
+        """Write messages: one script for each batch of a queue, as `publish.lua` says; returns their ids."""
+        batches = in_batches(envelopes)
+        replies = await self._run_many("publish", [(how, *publish_arguments(one)) for one in batches], durable=durable)
+        known = {
+            batch[number - 1].message.id: task_id.decode(errors="replace")
+            for batch, pairs in zip(batches, replies, strict=True)
+            for number, task_id in zip(pairs[::2], pairs[1::2], strict=True)
+        }
+        return [known.get(envelope.message.id, envelope.message.id) for envelope in envelopes]
 
     async def _look_up(self, command: str, name: str, *args: Argument) -> Any:
         """Read one of our keys by a plain command."""

@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from hiredis import Reader, pack_command
+from qtasks.errors import BackendError
 
 from qtasks_redis.errors import GarbledError, RefusedError
 from qtasks_redis.location import Location
@@ -35,7 +36,7 @@ def new_reader() -> Reader:
     return Reader(protocolError=GarbledError, replyError=RefusedError)
 
 
-def introduction(location: Location, *, password: bool, database: bool) -> list[Command]:
+def introduction(location: Location, *, password: bool = True, database: bool = True) -> list[Command]:
     """The first commands of a connection.
 
     Args:
@@ -54,12 +55,24 @@ def introduction(location: Location, *, password: bool, database: bool) -> list[
 
 
 def encryption(location: Location) -> ssl.SSLContext | None:
-    """How to encrypt, the server's certificate being checked; None for a plain connection."""
+    """How to encrypt, the server's certificate being checked; None for a plain connection.
+
+    Files are read anew for each connection, so those that are renewed need no restart.
+
+    Raises:
+        BackendError: a file is missing, or holds something else.
+    """
     if not location.tls:
         return None
-    context = ssl.create_default_context(cafile=location.ssl_ca_certs or None)
-    if location.ssl_certfile:
-        context.load_cert_chain(location.ssl_certfile, location.ssl_keyfile or None)
+    ours = [name for name in (location.ssl_certfile, location.ssl_keyfile) if name]
+    try:
+        context = ssl.create_default_context(cafile=location.ssl_ca_certs or None)
+        if location.ssl_certfile:
+            context.load_cert_chain(*ours)
+    except OSError as error:
+        names = ", ".join([location.ssl_ca_certs, *ours])
+        text = f"{location.redacted} names files for TLS that cannot be used ({names}): {error}."
+        raise BackendError(text, "Each has to be there, readable, and in the format PEM.") from error
     return context
 
 
@@ -77,6 +90,9 @@ class Link(ABC):
 
     used: float
     """When it was last found to work, on the monotonic clock, seconds."""
+
+    heard: Sequence[Any] = ()
+    """What has come of the replies to a request that failed."""
 
     @property
     @abstractmethod

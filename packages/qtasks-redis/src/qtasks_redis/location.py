@@ -10,7 +10,9 @@ import attrs
 from qtasks.errors import ConfigError, did_you_mean
 
 _SCHEME = re.compile(r"(?P<server>redis|rediss|valkey|valkeys)(\+(?P<kind>sentinel|cluster))?")
-_NODE = re.compile(r"(\[(?P<ipv6>[0-9A-Fa-f:.%]+)\]|(?P<host>[^:\[\]]*))(:(?P<port>[0-9]{1,5}))?")
+_NODE = re.compile(
+    r"(\[(?P<ipv6>[0-9A-Fa-f:.%]+)\]|(?P<host>([^:\[\].]{1,63}(\.[^:\[\].]{1,63})*\.?)?))(:(?P<port>[0-9]{1,5}))?"
+)
 _PORTS = {"server": 6379, "sentinel": 26379, "cluster": 6379}
 _DURABILITY = ("none", "wait")
 _TLS_FILES = ("ssl_ca_certs", "ssl_certfile", "ssl_keyfile")
@@ -82,11 +84,7 @@ class Location:
         credentials, _, hosts = parts.netloc.rpartition("@")
         username, _, password = credentials.partition(":")
         options = _options(parts, where)
-        known: dict[str, str] = {name: options[name] for name in _TLS_FILES if name in options}
-        durability = options.get("durability", "none")
-        if durability not in _DURABILITY:
-            raise ConfigError(f"{where} has {durability!r} for durability.", f"Write one of {', '.join(_DURABILITY)}.")
-        kind, tls, service, database = "server", False, "", options.get("db", "")
+        kind, tls, service, database = "server", False, "", options.pop("db", "")
         nodes: tuple[Node, ...]
         if parts.scheme == "unix":
             nodes = (Node(unquote(parts.path), 0),)
@@ -106,17 +104,8 @@ class Location:
             raise ConfigError(f"{where} has a scheme that is not of Redis.", _EXAMPLES)
         if not re.fullmatch("[0-9]{0,5}", database) or (kind == "cluster" and database.strip("0")):
             raise ConfigError(f"{where} has {database!r} as its database.", "Write a number; a cluster has only 0.")
-        return cls(
-            kind,
-            nodes,
-            int(database or 0),
-            service,
-            unquote(username),
-            unquote(password),
-            tls,
-            durability=durability,
-            **known,
-        )
+        user = unquote(username), unquote(password)
+        return cls(kind, nodes, int(database or 0), service, *user, tls, **options)
 
     @property
     def redacted(self) -> str:
@@ -137,6 +126,9 @@ def _options(parts: SplitResult, where: str) -> dict[str, str]:
         hint = did_you_mean(unknown[0], known) or f"Known are {', '.join(known)}."
         several = "s" if len(unknown) > 1 else ""
         raise ConfigError(f"{where} has the unknown parameter{several} {', '.join(map(repr, unknown))}.", hint)
+    durability = options.get("durability", "none")
+    if durability not in _DURABILITY:
+        raise ConfigError(f"{where} has {durability!r} for durability.", f"Write one of {', '.join(_DURABILITY)}.")
     return options
 
 

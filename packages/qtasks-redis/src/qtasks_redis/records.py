@@ -25,6 +25,9 @@ TRAILER_BYTES = 49
 
 NO_CHILD = "-" * 32
 
+BATCH = 1_000
+"""So many messages are published by one script; more of them by several, sent together."""
+
 NOTE_CHARACTERS = 1000
 """Longer texts are cut in histories."""
 
@@ -105,14 +108,14 @@ def encode_options(message: TaskMessage) -> bytes:
     return _encode(Options(message.due, message.expires, message.unique, message.attempt, message.reply_to))
 
 
-def by_queue(envelopes: Sequence[Envelope]) -> list[Sequence[Envelope]]:
-    """Messages, those of one queue together."""
+def in_batches(envelopes: Sequence[Envelope]) -> list[Sequence[Envelope]]:
+    """Messages, those of one queue together, `BATCH` of them at most."""
     if len(envelopes) == 1:
         return [envelopes]
     queues: dict[str, list[Envelope]] = {}
     for envelope in envelopes:
         queues.setdefault(envelope.message.queue, []).append(envelope)
-    return list(queues.values())
+    return [some[at : at + BATCH] for some in queues.values() for at in range(0, len(some), BATCH)]
 
 
 def publish_arguments(envelopes: Sequence[Envelope]) -> list[str | bytes | int]:
@@ -236,11 +239,6 @@ def read_record(task_id: str, record: bytes, more: bytes, claim: bytes, owner: b
             "cancel_reason": reason,
         }
     return Record(task_id, status, written.payload, **common)
-
-
-def status_of(record: bytes, more: bytes, claim: bytes) -> TaskStatus:
-    """The status of a task."""
-    return read_record("", record, more, claim, b"").status
 
 
 def is_over(record: bytes, wall_us: int) -> bool:

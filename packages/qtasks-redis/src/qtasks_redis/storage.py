@@ -11,23 +11,18 @@ from qtasks.codec import encode_fields, found_envelope, restore
 from qtasks.errors import MalformedMessageError
 from qtasks.message import Envelope, Outcome, Record, StreamItem, StreamSlice
 from qtasks.ports import Broker, Storage, TaskCounts, WorkerFacts
+from qtasks.ports.facts import WORKER_SILENCE_S
 from qtasks.types import US_PER_S, TaskStatus
 
 from qtasks_redis.component import RedisComponent
 from qtasks_redis.records import (
-    by_queue,
     encode_ending,
     encode_note,
     is_over,
-    publish_arguments,
     read_record,
     read_summary,
-    status_of,
     take_apart,
 )
-
-WORKER_SILENCE_S = 20
-"""A worker that said nothing for as long, four beats by default, is forgotten."""
 
 LOOKED_AT = 10_000
 """So many records are looked at, at most, when some are to be found; of those that ended the last ones."""
@@ -58,12 +53,7 @@ class RedisStorage(RedisComponent, Storage):
 
     async def add(self, envelopes: Sequence[Envelope]) -> list[str]:
         """Store records of messages that wait elsewhere."""
-        known: dict[str, str] = {}
-        for some in by_queue(envelopes):
-            pairs = await self._run("publish", "parked", *publish_arguments(some))
-            for number, task_id in zip(pairs[::2], pairs[1::2], strict=True):
-                known[some[number - 1].message.id] = task_id.decode(errors="replace")
-        return [known.get(envelope.message.id, envelope.message.id) for envelope in envelopes]
+        return await self._publish("parked", envelopes)
 
     async def remove(self, ids: Sequence[str]) -> None:
         """Delete records, whatever their status."""
@@ -117,18 +107,16 @@ class RedisStorage(RedisComponent, Storage):
             await self._transport.subscribe()
         with self._transport.listen(b"task " + task_id.encode()) as news:
             while True:
-                found = await self._run("stream", task_id, attempt, offset)
+                left_s = deadline - time.monotonic()
+                teller = self._transport.channel if left_s > 0 else ""
+                found = await self._run("stream", task_id, attempt, offset, teller)
                 if not found or self._is_over(found[1], found[0]):
                     return None
                 _, record, more, claim, written, values = found
-                status = status_of(record, more, claim)
-                left_s = deadline - time.monotonic()
-                if values or status.terminal or left_s <= 0:
+                status = read_record(task_id, record, more, claim, b"").status
+                if values or status.terminal or not teller:
                     return StreamSlice(written, values, status)
-                if await self._run("watch", task_id, self._transport.channel):
-                    again = await self._run("stream", task_id, attempt, offset)
-                    if again and not again[-1]:  # what came between was told to nobody
-                        await news.get(min(left_s, POLL_S))
+                await news.get(min(left_s, POLL_S))
 
     async def find(
         self,
@@ -173,7 +161,7 @@ class RedisStorage(RedisComponent, Storage):
         """The counters by task name."""
         found = await self._look_up("HGETALL", "counts")
         counts: dict[str, TaskCounts] = {}
-        for field, value in _pairs(found):
+        for field, value in zip(found[::2], found[1::2], strict=True):
             name, _, task = field.decode(errors="replace").partition(" ")
             name, _, bucket = name.partition(":")
             if name not in _COUNTERS:
@@ -227,8 +215,3 @@ def _fields(task: str, counts: TaskCounts) -> Iterator[tuple[str, int | str]]:
             yield from ((f"{name}:{bucket} {task}", count) for bucket, count in enumerate(value) if count)
         elif value:
             yield f"{name} {task}", f"={value}" if isinstance(value, str) else value
-
-
-def _pairs(flat: Sequence[bytes]) -> Iterator[tuple[bytes, bytes]]:
-    """Fields and values of a hash."""
-    return zip(flat[::2], flat[1::2], strict=True)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 from qtasks.errors import BackendError, BackendUnavailableError
@@ -37,6 +37,8 @@ class Finder:
         self.location = location
         self.moved: Node | None = None
         """Where a node of a cluster said that our slot is; None while none did."""
+        self.found = location.nodes[0]
+        """Where the last link leads."""
         self._connect = connect
 
     async def find(self, deadline: float) -> Link:
@@ -49,67 +51,54 @@ class Finder:
             BackendError: none of the nodes could be used; the error of the last.
         """
         nodes = random.sample(self.location.nodes, len(self.location.nodes))
-        error: BackendError | None = None
         for node in [self.moved, *nodes] if self.moved else nodes:
             try:
-                master = await self._ask_sentinel(node, deadline) if self.location.kind == "sentinel" else node
-                return await self.visit(master, deadline)
-            except BackendUnavailableError as failure:
-                error = failure
+                self.found = await self._ask_sentinel(node, deadline) if self.location.kind == "sentinel" else node
+                return await self.visit(self.found, deadline)
+            except (WireError, OSError) as failure:
+                error = translate(failure, self.location.redacted)
+                if not isinstance(error, BackendUnavailableError) or time.monotonic() >= deadline:
+                    raise error from failure
                 self.moved = None
-        assert error is not None
         raise error
 
     async def visit(self, node: Node, deadline: float) -> Link:
-        """Connect to one node; see `find`."""
-        try:
-            return await self._open(node, deadline, password=True, database=True)
-        except (WireError, OSError) as failure:
-            raise translate(failure, self.location.redacted) from failure
+        """Connect to one node; raises WireError and OSError."""
+        link, _ = await self._open(node, deadline, introduction(self.location))
+        return link
 
     async def _ask_sentinel(self, sentinel: Node, deadline: float) -> Node:
-        where = self.location.redacted
         try:
-            try:
-                address = await self._master(sentinel, deadline, password=False)
-            except RefusedError as refusal:
-                if refusal.code != "NOAUTH":
-                    raise
-                address = await self._master(sentinel, deadline, password=True)
-        except (WireError, OSError) as failure:
-            raise translate(failure, where) from failure
+            address = await self._master(sentinel, deadline, password=False)
+        except RefusedError as refusal:
+            if refusal.code != "NOAUTH":
+                raise
+            address = await self._master(sentinel, deadline, password=True)
         if address is None:
             hint = "SENTINEL MASTERS there lists the names of the services."
-            raise BackendError(f"{where}: {sentinel} knows no such service.", hint)
+            raise BackendError(f"{self.location.redacted}: {sentinel} knows no such service.", hint)
         return Node(address[0].decode(), int(address[1]))
 
     async def _master(self, sentinel: Node, deadline: float, *, password: bool) -> list[bytes] | None:
-        link = await self._open(sentinel, deadline, password=password, database=False)
-        try:
-            question = "SENTINEL", "GET-MASTER-ADDR-BY-NAME", self.location.service
-            [answer] = await _answers(link, [question], CONNECT_TIMEOUT_S)
-        finally:
-            link.close()
-        master: list[bytes] | None = answer
+        commands = introduction(self.location, password=password, database=False)
+        commands.append(("SENTINEL", "GET-MASTER-ADDR-BY-NAME", self.location.service))
+        link, replies = await self._open(sentinel, deadline, commands)
+        link.close()
+        master: list[bytes] | None = replies[-1]
         return master
 
-    async def _open(self, node: Node, deadline: float, *, password: bool, database: bool) -> Link:
+    async def _open(self, node: Node, deadline: float, commands: list[Command]) -> tuple[Link, list[Any]]:
+        """Connect to a node, and send the first commands; the first that is refused is raised."""
         timeout_s = min(CONNECT_TIMEOUT_S, max(LEAST_S, deadline - time.monotonic()))
         till = time.monotonic() + timeout_s
         link = await self._connect(node, timeout_s)
+        broken: ConnectionError | None = None
         try:
-            first = introduction(self.location, password=password, database=database)
-            await _answers(link, first, till - time.monotonic())
-        except BaseException:
+            replies = await link.request(commands, till - time.monotonic())
+        except ConnectionError as error:  # a server that has too many clients says so before it closes the connection
+            replies, broken = list(link.heard), error
+        failure = next((reply for reply in replies if isinstance(reply, RefusedError)), broken)
+        if failure is not None:
             link.close()
-            raise
-        return link
-
-
-async def _answers(link: Link, commands: Sequence[Command], timeout_s: float) -> list[Any]:
-    """The replies to commands; the first that was refused is raised."""
-    replies = await link.request(commands, timeout_s)
-    for reply in replies:
-        if isinstance(reply, Exception):
-            raise reply
-    return replies
+            raise failure
+        return link, replies

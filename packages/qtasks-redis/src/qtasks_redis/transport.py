@@ -12,7 +12,7 @@ import os
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
-from typing import Any, Final
+from typing import Any, Final, Generic, TypeVar
 
 from qtasks.errors import BackendError, BackendUnavailableError
 
@@ -53,23 +53,29 @@ class Session:
         self.idle: list[Link] = []
         self.push: Link | None = None
         self.subscriptions = Subscriptions()
+        self.closed = False
 
     def leave(self, moved: Node | None) -> None:
         """Use another server from now on: `moved`, or whatever is found."""
         self.finder.moved = moved
-        idle, self.idle = self.idle, []
-        for link in idle:
-            link.close()
+        self.drop_idle()
+
+    def drop_idle(self) -> None:
+        """Close what is not in use."""
+        while self.idle:
+            self.idle.pop().close()
 
     def close(self) -> None:
-        """Close what is not in use."""
-        self.leave(None)
-        if self.push is not None:
-            self.push.close()
-            self.push = None
+        """Close what is not in use, and what is as soon as it is given back."""
+        self.closed = True
+        for link in [*self.idle, *([] if self.push is None else [self.push])]:  # in another thread it may be looked at
+            link.close()
 
 
-class Transport(ABC):
+S = TypeVar("S", bound=Session)
+
+
+class Transport(ABC, Generic[S]):
     """The way to one server.
 
     Args:
@@ -172,7 +178,7 @@ class Transport(ABC):
     # What differs between the two kinds of callers.
 
     @abstractmethod
-    def _session(self) -> Session:
+    def _session(self) -> S:
         """The session of the running loop or of the calling thread."""
 
     @abstractmethod
@@ -184,7 +190,7 @@ class Transport(ABC):
         """Let some time pass."""
 
     @abstractmethod
-    async def _await_push(self, session: Session, listener: Listener, timeout_s: float) -> None:
+    async def _await_push(self, session: S, listener: Listener, timeout_s: float) -> None:
         """Wait until something has come to a listener."""
 
     # What does not.
@@ -205,7 +211,7 @@ class Transport(ABC):
 
     async def _mend(
         self,
-        session: Session,
+        session: S,
         script: Script | None,
         commands: list[Command],
         replies: list[Any],
@@ -231,7 +237,7 @@ class Transport(ABC):
 
     async def _send_again(
         self,
-        session: Session,
+        session: S,
         error: RefusedError,
         script: Script | None,
         commands: list[Command],
@@ -244,23 +250,16 @@ class Transport(ABC):
         if script is not None and error.code in {"NOSCRIPT", "ASK"}:
             load.append(("SCRIPT", "LOAD", script.text))
         if error.code == "ASK":
-            answers = await self._ask(session, self._node(error), [*load, *commands], deadline)
+            answers = await self._ask(session, _node(error, session.finder.found), [*load, *commands], deadline)
         else:
             if error.code in {"MOVED", "READONLY"}:
-                session.leave(self._node(error) if error.code == "MOVED" else None)
+                session.leave(_node(error, session.finder.found) if error.code == "MOVED" else None)
             answers = await self._send(session, [*load, *commands], deadline, durable=durable)
         if load and isinstance(answers[0], RefusedError):
             raise translate(answers[0], self.location.redacted)
         return answers[len(load) :]
 
-    def _node(self, error: RefusedError) -> Node:
-        """Where `MOVED SLOT HOST:PORT` and `ASK SLOT HOST:PORT` point."""
-        host, _, port = str(error).split()[2].rpartition(":")
-        return Node(host or self.location.nodes[0].host, int(port))  # no host: the same as so far
-
-    async def _send(
-        self, session: Session, commands: list[Command], deadline: float, *, durable: bool = False
-    ) -> list[Any]:
+    async def _send(self, session: S, commands: list[Command], deadline: float, *, durable: bool = False) -> list[Any]:
         """Send commands once; what the server refused is among the replies."""
         link = await self._take(session, deadline)
         try:
@@ -273,16 +272,17 @@ class Transport(ABC):
             self._give_back(session, link)
         return replies
 
-    async def _ask(self, session: Session, node: Node, commands: list[Command], deadline: float) -> list[Any]:
+    async def _ask(self, session: S, node: Node, commands: list[Command], deadline: float) -> list[Any]:
         """Send commands to a node that is just receiving our slot."""
-        link = await session.finder.visit(node, deadline)
+        asked = [part for command in commands for part in (_ASKING, command)]
         try:
-            asked = [part for command in commands for part in (_ASKING, command)]
-            replies = await link.request(asked, deadline - time.monotonic())
+            link = await session.finder.visit(node, deadline)
+            try:
+                replies = await link.request(asked, deadline - time.monotonic())
+            finally:
+                link.close()
         except (WireError, OSError) as error:
             raise translate(error, self.location.redacted) from error
-        finally:
-            link.close()
         return replies[1::2]
 
     async def _wait_durable(self, link: Link, deadline: float) -> None:
@@ -299,21 +299,26 @@ class Transport(ABC):
                 "WAITAOF needs Redis 7.2 and appendonly; older servers need a replica. Or drop durability=wait.",
             )
 
-    async def _take(self, session: Session, deadline: float) -> Link:
+    async def _take(self, session: S, deadline: float) -> Link:
         """A link that works, for one caller alone."""
         while session.idle:
             link = session.idle.pop()
-            if link.is_clean() and (link.used > time.monotonic() - HEALTH_CHECK_S or await _is_alive(link)):
+            if not link.is_clean():
+                link.close()
+            elif link.used > time.monotonic() - HEALTH_CHECK_S or await _is_alive(link, deadline):
                 return link
-            link.close()
+            else:
+                session.drop_idle()  # they were not used for longer, and each would cost as much time
         return await self._found(session, deadline)
 
-    def _give_back(self, session: Session, link: Link) -> None:
+    def _give_back(self, session: S, link: Link) -> None:
         """Let the next caller have a link."""
-        if link.is_open:
+        if session.closed:
+            link.close()
+        elif link.is_open:
             session.idle.append(link)
 
-    async def _found(self, session: Session, deadline: float) -> Link:
+    async def _found(self, session: S, deadline: float) -> Link:
         """A new link; attempts are paced, and repeated until the deadline."""
         while True:
             pause_s = session.pace.wait_s()
@@ -340,9 +345,16 @@ class Transport(ABC):
         return failed_over or error.code in _TOLD or error.code in _LATER
 
 
-async def _is_alive(link: Link) -> bool:
+def _node(error: RefusedError, asked: Node) -> Node:
+    """Where `MOVED SLOT HOST:PORT` and `ASK SLOT HOST:PORT` point."""
+    host, _, port = str(error).split()[2].rpartition(":")
+    return Node(asked.host if host in {"", "?"} else host, int(port))  # it does not know its own: the one we used
+
+
+async def _is_alive(link: Link, deadline: float) -> bool:
+    """Whether it answers in half of the time that is left; otherwise it is closed."""
     try:
-        await link.request([_PING], CONNECT_TIMEOUT_S)
+        await link.request([_PING], min(CONNECT_TIMEOUT_S, (deadline - time.monotonic()) / 2))
     except (WireError, OSError):
         return False
     return True

@@ -42,14 +42,14 @@ class UrlPlace:
     Args:
         url: where.
         broker: the class of the broker.
-        storage: the class of the storage.
+        storage: the class of the storage; None for a broker that works beside somebody else's.
         global_config: the class of the global config; None where the backend has none.
         prefix: put before every namespace, to keep the places of one server apart.
     """
 
     url: str
     broker: type[Broker]
-    storage: type[Storage]
+    storage: type[Storage] | None
     global_config: type[GlobalConfig] | None = None
     prefix: str = attrs.field(factory=new_id, kw_only=True)
 
@@ -59,7 +59,8 @@ class UrlPlace:
     def connect(self, context: BackendContext) -> tuple[Broker, Storage]:
         """A broker and its storage, not yet open."""
         here = self._here(context)
-        return self.broker.from_url(self.url, here), self.storage.from_url(self.url, here)
+        storage = NO_STORAGE if self.storage is None else self.storage.from_url(self.url, here)
+        return self.broker.from_url(self.url, here), storage
 
     def connect_config(self, context: BackendContext) -> GlobalConfig:
         """A global config, not yet open."""
@@ -67,6 +68,31 @@ class UrlPlace:
             pytest.skip(f"{self.url} has no global config")
         return self.global_config.from_url(self.url, self._here(context))
 
+
+class NoStorage:
+    """Stands where a broker has no storage of its own: a claim that looks at records is skipped."""
+
+    def blocking(self) -> NoStorage:
+        """The same."""
+        return self
+
+    def reply_address(self) -> None:
+        """Nobody is pushed results."""
+
+    async def open(self) -> None:
+        """Nothing to open."""
+
+    async def close(self) -> None:
+        """Nothing to close."""
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("_"):  # pytest looks for its own marks on what a module holds
+            raise AttributeError(name)
+        pytest.skip(f"the broker keeps no records: {name} is a call of the storage beside it")
+
+
+NO_STORAGE: Any = NoStorage()
+"""What `UrlPlace` gives a broker without a storage."""
 
 NO_MESSAGE = Envelope(None, b"")  # type: ignore[arg-type]
 """What no producer makes: a batch that holds it must fail as a whole, with AttributeError."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import Any, Literal
 from urllib.parse import urlsplit
 from uuid import UUID
 
@@ -13,9 +13,12 @@ from qtasks._version import __version__
 from qtasks.app.backends import DEFAULT_URL, Backends, Role
 from qtasks.app.gathering import GatheringLink
 from qtasks.app.settings import Settings
-from qtasks.builtins import retry
+from qtasks.builtins.events import Events
+from qtasks.builtins.middlewares import Middlewares
+from qtasks.builtins.retry import RetryPlugin
 from qtasks.config import QueueConfig
 from qtasks.errors import ConfigError
+from qtasks.foreign import register_type
 from qtasks.hooks import HookRegistry, PluginInfo, discover
 from qtasks.message import Record
 from qtasks.options import CallOptions, check_name
@@ -24,7 +27,7 @@ from qtasks.producer import Producer
 from qtasks.registry import TaskDefinition, check_task_name
 from qtasks.result import Task
 from qtasks.router import Declarations, shared
-from qtasks.runtime import Call, Link, Make, Runtime
+from qtasks.runtime import Call, Link, Make, Runtime, drive
 from qtasks.task import PreparedCall, RegisteredTask, call_options, send_one
 
 FLUSH_BATCH = 1000
@@ -41,6 +44,7 @@ class Application(Declarations):
         worker: the class that runs tasks, in place of `Worker`.
         log: the logger, in place of `qtasks`.
         config: the settings.
+        events: what is listened to from the beginning; more can be added to `app.events`.
         storage_url: where results are kept; None is where the broker is, if a storage is served there.
         storage: a storage object, in place of a URL; one beside a broker object whose URL has a password must be given.
         global_config: a global config object; None goes by the storage.
@@ -60,6 +64,7 @@ class Application(Declarations):
         worker: type[Any] | None = None,
         log: logging.Logger | None = None,
         config: QueueConfig | None = None,
+        events: Events | None = None,
         *,
         storage_url: str | None = None,
         storage: Storage | None = None,
@@ -76,6 +81,7 @@ class Application(Declarations):
             ("worker", worker, type),
             ("starter", starter, type),
             ("config", config, QueueConfig),
+            ("events", events, Events),
         ):
             if given is not None and not isinstance(given, kind):
                 expected = "class" if kind is type else kind.__name__
@@ -87,17 +93,24 @@ class Application(Declarations):
         self.config = config or QueueConfig()
         self.log = log or logging.getLogger("qtasks")
         self.routers: list[Declarations] = []
+        self.starter: Any = None
+        self._middlewares: Middlewares | None = None
         self.worker_class = worker
         self.starter_class = starter
         self.hooks = HookRegistry(timeout_s=self.config.hook_timeout)
         self.hooks.guard = _guard
+        self.events = events or Events()
         discover(self.hooks, builtin="qtasks.builtins", plugins=plugins)
-        self.hooks.add(retry, name="retry")
+        self.hooks.add(RetryPlugin())
+        self.hooks.add_brought(self.config)
+        drive(self.hooks.dispatch.register_types(register=register_type))
         self.backends = Backends(self.hooks.dispatch)
         link = self._link(broker_url, broker, storage_url, storage, global_config)
         self.runtime = Runtime(self.name, self.config, self.tasks, self.hooks, link, self._bridge, self)
         self.runtime.producer = Producer(self.runtime)
+        self.events.attach(self.hooks)
         self.home.settle(self.runtime)
+        self.tasks.admit = lambda definition: drive(self.hooks.dispatch.register_task(task_func=definition))
         shared.include_in(self.runtime)
 
     # Wiring.
@@ -157,6 +170,11 @@ class Application(Declarations):
         return self.runtime.link.global_config
 
     @property
+    def worker(self) -> Any:
+        """The worker that `run_forever` runs; None as long as it runs none."""
+        return None if self.starter is None else self.starter.worker
+
+    @property
     def plugins(self) -> list[PluginInfo]:
         """Every plugin: loaded, left out, or failed, with the reason."""
         return self.hooks.plugins()
@@ -184,7 +202,27 @@ class Application(Declarations):
         Raises:
             PluginError: it is not what a plugin has to be; the hint says what is wrong.
         """
-        return self.hooks.add(plugin, trigger_names=trigger_names, component=component)
+        name = self.hooks.add(plugin, trigger_names=trigger_names, component=component)
+        drive(self.hooks.dispatch.register_types(register=register_type))
+        return name
+
+    def add_middleware(self, middleware: Any, position: Literal["before", "after"] = "before") -> None:
+        """Have a middleware run with every task of this application.
+
+        Args:
+            middleware: as in `middlewares_before` of a task: something called with the executor, or a class.
+            position: `before` the function (and before what the task has itself), or `after` it, likewise.
+
+        Raises:
+            ConfigError: it is nothing to call, or there is no such position.
+        """
+        if position not in {"before", "after"} or not callable(middleware):
+            found = f"{middleware!r}, {position!r}"
+            raise ConfigError(f'add_middleware: expected something to call and "before" or "after", found {found}.')
+        if self._middlewares is None:
+            self._middlewares = Middlewares()
+            self.add_plugin(self._middlewares)
+        getattr(self._middlewares, position).append(middleware)
 
     # Operations: the one implementation behind both faces.
 

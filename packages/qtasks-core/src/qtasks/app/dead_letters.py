@@ -9,7 +9,7 @@ import attrs
 from qtasks.codec import envelope_of
 from qtasks.errors import MalformedMessageError
 from qtasks.message import Envelope, Record, new_id
-from qtasks.runtime import Link, Runtime
+from qtasks.runtime import Link, Runtime, answered
 from qtasks.types import TaskStatus
 
 BATCH = 100
@@ -52,7 +52,7 @@ async def replay(runtime: Runtime, link: Link, ids: Sequence[str]) -> list[Repla
 
 async def _replay_batch(runtime: Runtime, link: Link, ids: Sequence[str]) -> list[Replay]:
     records = await link.storage.get_many(ids)
-    wanted = [_envelope(runtime, record) for record in records]
+    wanted = [await _envelope(runtime, link, record) for record in records]
     envelopes = [envelope for envelope in wanted if isinstance(envelope, Envelope)]
     known = iter(await link.publish(envelopes))
     answers = [
@@ -65,15 +65,20 @@ async def _replay_batch(runtime: Runtime, link: Link, ids: Sequence[str]) -> lis
     return answers
 
 
-def _envelope(runtime: Runtime, record: Record | None) -> Envelope | str:
+async def _envelope(runtime: Runtime, link: Link, record: Record | None) -> Envelope | str:
     """The envelope of a replay, or why there can be none."""
     if record is None or record.status is not TaskStatus.DEAD:
         return "not a dead letter, or no longer kept"
     if record.child is not None:
         return f"replayed before, as {record.child}"
     fresh = {"id": new_id(), "parent": record.id, "attempt": 0, "enqueued": runtime.clock.wall_us()}
-    try:
-        return envelope_of(record.payload, **fresh, due=0, expires=None, reply_to=None)
+    broker, hooks = link.broker, runtime.hooks.dispatch
+    try:  # what the plugins of a worker would refuse is not made a message that they accept
+        model = await hooks.broker_read_message(broker=broker, worker=None, model=envelope_of(record.payload))
+        payload = answered("broker_read_message", model, Envelope).payload
+        model = envelope_of(payload, **fresh, due=0, expires=None, reply_to=None)
+        model = await hooks.broker_write_message(broker=broker, model=model)
+        return answered("broker_write_message", model, Envelope)
     except MalformedMessageError as error:
         return f"its message cannot be read: {error.message}"
 

@@ -20,7 +20,7 @@ class Runs(Application):
         self,
         loop: Any = None,  # noqa: ARG002 - programs written for QTasks 1.7 pass it
         starter: Any = None,
-        num_workers: int | None = None,  # noqa: ARG002 - likewise
+        num_workers: int = 4,  # noqa: ARG002 - likewise
         reset_config: bool = True,  # noqa: ARG002 - likewise
     ) -> None:
         """Run one worker in this process until SIGTERM, SIGINT or `stop()`.
@@ -42,11 +42,10 @@ class Runs(Application):
 
     def stop(self) -> None:
         """Stop the worker that `run_forever` runs: it finishes what it can in its grace. From any thread."""
-        starter = getattr(self, "starter", None)
         if hook := self.hooks.dispatch.qtasks_stop:  # asked, because the call below opens connections
-            self.runtime.run_blocking(lambda _link: hook(qtasks=self, starter=starter), "stop()")
-        if starter is not None:
-            starter.stop()
+            self.runtime.run_blocking(lambda _link: hook(qtasks=self, starter=self.starter), "stop()")
+        if self.starter is not None:
+            self.starter.stop()
 
 
 class QueueTasks(SyncDeclarations, Runs):

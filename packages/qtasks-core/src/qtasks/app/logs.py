@@ -8,6 +8,7 @@ from typing import Literal
 
 import msgspec
 
+from qtasks.codec import encode_fields
 from qtasks.config import QueueConfig
 from qtasks.executor.context import current_executor
 
@@ -92,4 +93,10 @@ class JsonFormatter(logging.Formatter):
         entry.update(extra)
         if record.exc_info:
             entry["exception"] = self.formatException(record.exc_info)
-        return msgspec.json.encode(entry, enc_hook=repr).decode()
+        if record.stack_info:
+            entry["stack"] = record.stack_info
+        try:
+            entry = msgspec.to_builtins(entry, str_keys=True, enc_hook=repr)
+        except TypeError:  # a dict whose keys JSON does not know
+            entry = {name: str(value) for name, value in entry.items()}
+        return encode_fields(entry).decode()

@@ -8,7 +8,7 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from qtasks.hooks import hookimpl
+from qtasks.hooks import PLUGIN_API_VERSION, Plugin, hookimpl
 from qtasks.message import Outcome
 from qtasks.options import TaskOptions, seconds
 from qtasks.types import US_PER_S, TaskStatus
@@ -20,17 +20,23 @@ MAX_DELAY_S = 3600.0
 """The longest delay of the exponential back-off."""
 
 
-@hookimpl(trylast=True)
-def worker_task_error_retry(task_func: Any, model: Outcome, e: Exception) -> Outcome | None:
-    """Put the task back while repetitions are left and the exception is of a kind that is retried."""
-    options: TaskOptions = task_func.options
-    ended = model.delivery.attempt
-    if model.status is not TaskStatus.ERROR or ended >= (options.retry or 0):
-        return None
-    if options.retry_on_exc and not isinstance(e, options.retry_on_exc):
-        return None
-    due = model.finished + round(delay_s(options, ended) * US_PER_S)
-    return replace(model, status=TaskStatus.RETRY, due=due)
+class RetryPlugin(Plugin):
+    """Puts failed tasks back."""
+
+    QTASKS_PLUGIN_API = PLUGIN_API_VERSION
+    name = "retry"
+
+    @hookimpl(trylast=True)
+    def worker_task_error_retry(self, task_func: Any, model: Outcome, e: Exception) -> Outcome | None:
+        """Put the task back while repetitions are left and the exception is of a kind that is retried."""
+        options: TaskOptions = task_func.options
+        ended = model.delivery.attempt
+        if model.status is not TaskStatus.ERROR or ended >= (options.retry or 0):
+            return None
+        if options.retry_on_exc and not isinstance(e, options.retry_on_exc):
+            return None
+        due = model.finished + round(delay_s(options, ended) * US_PER_S)
+        return replace(model, status=TaskStatus.RETRY, due=due)
 
 
 def delay_s(options: TaskOptions, ended: int) -> float:

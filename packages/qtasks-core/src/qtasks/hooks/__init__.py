@@ -4,7 +4,7 @@ A plugin author needs `Plugin` and `hookimpl`; the application makes a `HookRegi
 it, and calls hooks through its `dispatch`. The hooks are listed in `docs/reference/hooks.md`.
 """
 
-from qtasks.hooks.discovery import PLUGIN_API_VERSION, discover
+from qtasks.hooks.discovery import PLUGIN_API_VERSION, discover, load_plugin
 from qtasks.hooks.dispatch import Dispatch
 from qtasks.hooks.kinds import COMPONENTS, HookSpec, Kind, hookimpl
 from qtasks.hooks.registry import HookRegistry, PluginInfo
@@ -22,4 +22,5 @@ __all__ = [
     "PluginInfo",
     "discover",
     "hookimpl",
+    "load_plugin",
 ]

@@ -54,7 +54,7 @@ def discover(registry: HookRegistry, *, builtin: str = "qtasks.builtins", plugin
     found = sorted(entry_points(group=PROJECT), key=lambda entry: entry.name)
     # Nobody else gets past the lists under the core's name.
     core = next((e for e in found if (e.name, e.value) == (CORE, builtin)), EntryPoint(CORE, builtin, PROJECT))
-    registry.add(_load(core), name=CORE, source=_info(core))
+    registry.add(load_plugin(core), name=CORE, source=_info(core))
     installed = {CORE, *(entry.name for entry in found)}
     failed = [
         PluginInfo(name, "", state="failed", reason=f"in {label}, but not installed. {near}".rstrip())
@@ -70,7 +70,7 @@ def discover(registry: HookRegistry, *, builtin: str = "qtasks.builtins", plugin
             registry.leave_out(attrs.evolve(info, state="skipped", reason=refusal))
             continue
         try:
-            registry.add(_load(entry), name=entry.name, source=info)
+            registry.add(load_plugin(entry), name=entry.name, source=info)
         except (Exception, SystemExit) as error:  # noqa: BLE001 - whatever a plugin does, the others are loaded
             _log.debug("Plugin %r is not loaded:", entry.name, exc_info=True)
             reason = str(error) if isinstance(error, PluginError) else f"{type(error).__name__}: {error}"
@@ -105,8 +105,12 @@ def _strict() -> bool:
     return text.lower() in {"1", "true", "yes"}
 
 
-def _load(entry: EntryPoint) -> object:
-    """Import a plugin and return it; a class is called without arguments."""
+def load_plugin(entry: EntryPoint) -> object:
+    """Import a plugin and return it; a class is called without arguments.
+
+    Raises:
+        PluginError: it was made for another version of the plugin API, or does not say for which.
+    """
     loaded = entry.load()
     version = getattr(loaded, "QTASKS_PLUGIN_API", None)
     if type(version) is not int:

@@ -13,12 +13,12 @@ from qtasks.hooks.specs import SPECS
 class OldStyle:
     """Stands for an old-style plugin: has one implementation for each hook that `trigger` can serve.
 
-    Those are all but registration, which 1.7 did not have, and `around`, which needs more than a name.
+    Those are all but the ones that collect answers, which 1.7 did not have, and `around`, which needs more than a name.
     """
 
     def __init__(self, trigger: Callable[..., Any]) -> None:
         for hook, spec in SPECS.items():
-            if not spec.sync_only and spec.kind is not Kind.AROUND:
+            if spec.kind not in {Kind.AROUND, Kind.COLLECT}:
                 setattr(self, hook, hookimpl(_forward(spec, trigger)))
 
 

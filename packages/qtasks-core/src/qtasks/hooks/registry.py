@@ -8,8 +8,9 @@ from __future__ import annotations
 import inspect
 import itertools
 import logging
-from collections.abc import Awaitable, Callable, Iterable
-from typing import Any, Literal
+from collections.abc import Awaitable, Callable, Collection, Iterable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, Literal
 
 import attrs
 import pluggy
@@ -21,6 +22,9 @@ from qtasks.hooks.kinds import PROJECT
 from qtasks.hooks.old_style import OldStyle
 from qtasks.hooks.specs import SPECS, Plugin
 from qtasks.hooks.validation import check_plugin, select_hooks
+
+if TYPE_CHECKING:
+    from qtasks.config import QueueConfig
 
 MUTED_AFTER = 5
 """Failures in a row after which an implementation of a `notify` hook is not called any more."""
@@ -55,6 +59,16 @@ class PluginInfo:
     muted: tuple[str, ...] = ()
 
 
+class _Manager(pluggy.PluginManager):
+    """Asks of a plugin only what is its own: its base class has every hook, and pluggy takes 10 µs to look at each."""
+
+    def parse_hookimpl_opts(self, plugin: object, name: str) -> pluggy.HookimplOpts | None:
+        inherited = hasattr(Plugin, name) and getattr(type(plugin), name, None) is getattr(Plugin, name)
+        if inherited and name not in getattr(plugin, "__dict__", ()):
+            return None
+        return super().parse_hookimpl_opts(plugin, name)
+
+
 class HookRegistry:
     """The plugins of one application, and the `dispatch` through which it calls them.
 
@@ -74,7 +88,7 @@ class HookRegistry:
         self.guard = guard
         self.timeout_s = timeout_s
         self.dispatch = Dispatch()
-        self._manager = pluggy.PluginManager(PROJECT)
+        self._manager = _Manager(PROJECT)
         self._manager.add_hookspecs(Plugin)
         self._plugins: dict[str, object] = {}
         self._infos: dict[str, PluginInfo] = {}
@@ -93,6 +107,9 @@ class HookRegistry:
     ) -> str:
         """Register a plugin and return its name.
 
+        An object of the class of an entry point (it has `QTASKS_PLUGIN_API`) is not registered a second time: its
+        name is that of the first.
+
         Args:
             plugin: an object or a module with functions marked `@hookimpl`, or an old-style plugin: an
                 object whose `trigger(name, **kwargs)`, plain or asynchronous, is called for every hook but
@@ -106,6 +123,9 @@ class HookRegistry:
         Raises:
             PluginError: it is not what a plugin has to be; nothing has been registered.
         """
+        for known, loaded in self._plugins.items():
+            if type(loaded) is type(plugin) and hasattr(type(plugin), "QTASKS_PLUGIN_API"):
+                return known
         allowed = select_hooks(trigger_names, component)
         name = self._name_for(plugin, name)
         subject, marked = plugin, self._marked(plugin)
@@ -130,6 +150,22 @@ class HookRegistry:
         self._take_in(name, subject, hooks)
         return name
 
+    def add_brought(self, config: QueueConfig) -> None:
+        """Register the plugins that those registered so far bring, as `register_plugins` says.
+
+        Raises:
+            PluginError: a plugin raised, or what it brings is none.
+        """
+        for bringing in map(self._implementations.__getitem__, self._order("register_plugins")):
+
+            def register(plugin: object, name: str | None = None, by: str = bringing.plugin) -> None:
+                name, giver = self.add(plugin, name=name), self._infos[by]
+                self._infos[name] = attrs.evolve(
+                    self._infos[name], distribution=giver.distribution, version=giver.version
+                )
+
+            bringing.ask({"register": register, "config": config})
+
     def remove(self, name: str) -> None:
         """Take a plugin out again.
 
@@ -142,6 +178,18 @@ class HookRegistry:
         self._manager.unregister(name=name)
         self._implementations = {impl: own for impl, own in self._implementations.items() if own.plugin != name}
         self._compile(self._infos.pop(name).hooks)
+
+    @contextmanager
+    def only(self, names: Collection[str]) -> Iterator[None]:
+        """Call no plugins but these for the length of a block; for tests."""
+        every = self._implementations
+        self._implementations = {impl: own for impl, own in every.items() if own.plugin in names}
+        self._compile(SPECS)
+        try:
+            yield
+        finally:
+            self._implementations = every
+            self._compile(SPECS)
 
     def leave_out(self, info: PluginInfo) -> None:
         """Remember a plugin that is not loaded, and why."""

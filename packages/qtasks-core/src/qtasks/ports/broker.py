@@ -65,8 +65,9 @@ class Broker(Component):
         """Hand over up to `limit` tasks that are due, oldest of the lowest priority first.
 
         Queues share the limit in turn, so that a full one does not starve the others; paused ones are
-        passed over. Tasks whose `expires` has passed end as `expired` and are not handed over. A task that
-        came back has kept its place, unless the server can only put it last.
+        passed over. Tasks whose `expires` has passed end as `expired` and are not handed over; a broker beside
+        somebody else's storage hands them over, and the worker ends them. A task that came back has kept its place,
+        unless the server can only put it last.
 
         The call may be cancelled at any time. Its effect is then unknown, as after an error: the next call
         carries `in_hand`.
@@ -111,7 +112,8 @@ class Broker(Component):
             owner: which one.
             death: None for a hand-back, which counts for nothing. Otherwise a note of how the worker
                 died: every task it owned has that death counted and becomes suspect; the third makes
-                it `dead`, with the notes.
+                it `dead`, with the notes. A broker beside somebody else's storage has no record to write
+                that into: it goes on handing the task over, with its `crashes`, and the worker ends it.
 
         Returns:
             the ids of the tasks that went back or ended. Where the lease is a connection, the server has put

@@ -1,4 +1,4 @@
-"""What backends and workers report: the facts behind `stats inspect`."""
+"""What backends and workers report: the facts behind `stats inspect`; and the figures that all backends promise."""
 
 from __future__ import annotations
 
@@ -6,6 +6,15 @@ import enum
 from typing import Any
 
 import attrs
+
+COUNTED_DEATHS = 3
+"""As many deaths of its workers make a task dead."""
+
+KEEP_ENDED_S = 7 * 86_400
+"""How long a task is kept that ended without a worker, cancelled or expired: as long as failures by default."""
+
+WORKER_SILENCE_S = 20
+"""A worker that said nothing for as long, four beats by default, is forgotten."""
 
 BUCKETS = 40
 """Buckets of a log2 histogram of microseconds: bucket n counts values below 2**n."""
@@ -101,6 +110,8 @@ class TaskCounts:
         wait_us: log2 histogram of the time from due to start, microseconds.
         run_us: log2 histogram of the time from start to end, microseconds.
         last_error: "Type: text" of the last error; empty when there was none.
+        waited_us: the sum of what is in `wait_us`, microseconds.
+        ran_us: the sum of what is in `run_us`, microseconds.
     """
 
     runs: int = 0
@@ -111,6 +122,8 @@ class TaskCounts:
     wait_us: list[int] = attrs.Factory(lambda: [0] * BUCKETS)
     run_us: list[int] = attrs.Factory(lambda: [0] * BUCKETS)
     last_error: str = ""
+    waited_us: int = 0
+    ran_us: int = 0
 
     def add(self, other: TaskCounts) -> None:
         """Add another one's counts to this one."""
@@ -122,6 +135,8 @@ class TaskCounts:
         self.wait_us = [a + b for a, b in zip(self.wait_us, other.wait_us, strict=True)]
         self.run_us = [a + b for a, b in zip(self.run_us, other.run_us, strict=True)]
         self.last_error = other.last_error or self.last_error
+        self.waited_us += other.waited_us
+        self.ran_us += other.ran_us
 
 
 def percentile_us(histogram: list[int], share: float) -> int:

@@ -10,6 +10,7 @@ from qtasks.app.application import Application, task_id
 from qtasks.errors import ConfigError
 from qtasks.runtime import Link
 from qtasks.stats.render import as_json, pairs, printable, table
+from qtasks.stats.sections import Facts, read_section
 from qtasks.stats.snapshot import Snapshot, look
 
 
@@ -119,6 +120,23 @@ class SyncStats(Stats):
         """
         return self.app.runtime.run_blocking(lambda link: self._inspect(link, task_ids), "stats")
 
+    def section(self, name: str, *names: str) -> Facts:
+        """Ask a section that a plugin brings for its facts.
+
+        Args:
+            name: of the section.
+            names: what it shall tell of; the section knows what they mean.
+
+        Returns:
+            a dict, or a list of dicts, of JSON values.
+
+        Raises:
+            BackendError: the broker or the storage does not answer.
+            ConfigError: there is no such section.
+            PluginError: it failed, or what it told is no facts.
+        """
+        return self.app.runtime.run_blocking(lambda link: read_section(self.app, link, name, names), "stats")
+
 
 class AsyncStats(Stats):
     """The awaitable face; see `SyncStats` for arguments and errors."""
@@ -126,6 +144,10 @@ class AsyncStats(Stats):
     async def inspect(self, *task_ids: UUID | str) -> InspectStats:
         """Like `SyncStats.inspect`, awaited."""
         return await self.app.runtime.run_async(lambda link: self._inspect(link, task_ids))
+
+    async def section(self, name: str, *names: str) -> Facts:
+        """Like `SyncStats.section`, awaited."""
+        return await self.app.runtime.run_async(lambda link: read_section(self.app, link, name, names))
 
 
 def as_task_id(text: str) -> str | None:
@@ -137,9 +159,10 @@ def as_task_id(text: str) -> str | None:
 
 
 def plugins_list(plugins: Sequence[Any], json: bool) -> str:
-    """Plugins as a table or as JSON."""
-    columns = "name distribution version state failures muted hooks origin reason"
-    return _list(plugins, columns, "No plugin is installed.", json)
+    """Plugins as a table, with the reasons of those that are not loaded below it, or as JSON."""
+    columns = "name distribution version state failures muted hooks origin"
+    reasons = [f"{plugin.name} is {plugin.state}: {plugin.reason}" for plugin in plugins if plugin.reason and not json]
+    return "\n\n".join([_list(plugins, columns, "No plugin is installed.", json), *reasons])
 
 
 def _list(facts: Sequence[Any], columns: str, empty: str, json: bool) -> str:

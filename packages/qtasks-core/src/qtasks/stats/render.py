@@ -19,7 +19,7 @@ WIDEST_CELL = 60
 """Longer texts are cut in tables; JSON has them whole."""
 
 _NUMBER = re.compile(r"-|\d.*")
-_TIMES = frozenset({"created", "died", "due", "first", "last", "started", "updated"})
+_TIMES = frozenset({"created", "died", "due", "first", "last", "next", "started", "updated"})
 _VALUES = frozenset({"args", "kwargs", "options", "result"})
 _encode = msgspec.json.Encoder(enc_hook=lambda value: getattr(value, "__qualname__", None) or str(value)).encode
 _UNITS = ((86_400, "d", 3600, "h"), (3600, "h", 60, "m"), (60, "m", 1, "s"))
@@ -37,17 +37,17 @@ def as_json(facts: Any) -> str:
     return msgspec.json.format(_encode(plain(facts)), indent=2).decode()
 
 
-def table(facts: Sequence[Any], columns: str, empty: str) -> str:
+def table(facts: Sequence[Any], columns: str | Sequence[str], empty: str) -> str:
     """A line for each of the facts, in aligned columns; those of numbers are flush right.
 
     Args:
         facts: objects or dicts.
-        columns: the names of the fields to show, separated by spaces.
+        columns: the names of the fields to show; in a text they are separated by spaces.
         empty: what is said when there are no facts.
     """
     if not facts:
         return empty
-    names = columns.split()
+    names = columns.split() if isinstance(columns, str) else columns
     rows = [[_cell(name, one[name]) for name in names] for one in plain(facts)]
     lines = [[_label(name).upper() for name in names], *rows]
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
@@ -65,8 +65,16 @@ def pairs(facts: Any, without: Sequence[str] = ()) -> str:
     """
     fields = plain(facts).items()
     told = {_label(name): show(name, value) for name, value in fields if name not in without}
-    width = max(len(label) for label, text in told.items() if text)
+    width = max((len(label) for label, text in told.items() if text), default=0)
     return "\n".join(f"{label.ljust(width)}  {text}" for label, text in told.items() if text)
+
+
+def anything(facts: dict[str, Any] | list[dict[str, Any]]) -> str:
+    """Facts whose fields nobody knows beforehand: a dict as lines, a list of dicts as a table with all their fields."""
+    if isinstance(facts, dict):
+        return pairs(facts)
+    columns = list(dict.fromkeys(name for one in facts for name in one))
+    return table([dict.fromkeys(columns) | one for one in facts], columns, "Nothing.")
 
 
 def _label(name: str) -> str:
@@ -88,7 +96,7 @@ def show(name: str, value: Any) -> str:
         return "yes" if value else "no"
     if isinstance(value, (int, float)):
         return _show_number(name, value)
-    return printable(", ".join(value) if isinstance(value, (list, tuple)) else str(value))
+    return printable(", ".join(map(str, value)) if isinstance(value, (list, tuple)) else str(value))
 
 
 def _show_number(name: str, value: float) -> str:

@@ -13,23 +13,28 @@ from qtasks.backends.memory.storage import MemoryStorage
 from qtasks.backends.memory.store import Store
 from qtasks.ports import BackendContext
 from qtasks.runtime import Link
-from qtasks.types import SYSTEM_CLOCK, US_PER_S
+from qtasks.types import SYSTEM_CLOCK, US_PER_S, Clock
+
+NAME = "testing"
+"""What the URL of a test's queue ends with."""
 
 
 class MovableClock:
-    """The machine's clocks, but the time of day can be moved forward. Leases do not notice.
+    """The machine's clocks, but the time of day can be moved forward, or stands still. Leases do not notice.
 
     Args:
         moved: called after each move: whoever waits for a time has to look again.
+        stands_at_us: the time of day that does not go on by itself, microseconds UTC; None goes on.
     """
 
-    def __init__(self, moved: Callable[[], None] = lambda: None) -> None:
-        self._ahead_us = 0
+    def __init__(self, moved: Callable[[], None] = lambda: None, stands_at_us: int | None = None) -> None:
+        self._stands_at_us, self._ahead_us = stands_at_us, 0
         self.moved = moved
 
     def wall_us(self) -> int:
         """The time of day, microseconds UTC."""
-        return SYSTEM_CLOCK.wall_us() + self._ahead_us
+        now_us = SYSTEM_CLOCK.wall_us() if self._stands_at_us is None else self._stands_at_us
+        return now_us + self._ahead_us
 
     def monotonic_us(self) -> int:
         """The machine's own, microseconds."""
@@ -53,13 +58,19 @@ def in_memory(app: Application) -> Iterator[MovableClock]:
     clock = MovableClock()
     store = Store(BackendContext(namespace=app.name, clock=clock))
     clock.moved = store.notify
-    runtime, name = app.runtime, "testing"
-    settings = Settings(MemoryGlobalConfig(store, name), app.hooks.dispatch)
-    link = Link(MemoryBroker(store, name), MemoryStorage(store, name), settings, shared=True)
-    before = runtime.connect(link), runtime.clock
+    with connected(app, MemoryBroker(store, NAME), clock):
+        yield clock
+
+
+@contextmanager
+def connected(app: Application, broker: MemoryBroker, clock: Clock) -> Iterator[None]:
+    """Give an application a broker, the other components over the same store, and a clock; then its own again."""
+    runtime, store = app.runtime, broker.store
+    settings = Settings(MemoryGlobalConfig(store, NAME), app.hooks.dispatch)
+    before = runtime.connect(Link(broker, MemoryStorage(store, NAME), settings, shared=True)), runtime.clock
     runtime.clock = clock
     try:
-        yield clock
+        yield
     finally:
         runtime.connect(before[0])
         runtime.clock = before[1]

@@ -51,8 +51,10 @@ class Counters:
             counts.last_error = f"{outcome.error.type}: {outcome.error.text}"[:500]
         waited = max(0, outcome.started - (run.message.due or run.message.enqueued))
         counts.wait_us[min(waited.bit_length(), BUCKETS - 1)] += 1
+        counts.waited_us += waited
         ran = max(0, outcome.finished - outcome.started)
         counts.run_us[min(ran.bit_length(), BUCKETS - 1)] += 1
+        counts.ran_us += ran
 
     @property
     def unreported(self) -> bool:

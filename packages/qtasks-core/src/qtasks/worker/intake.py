@@ -21,7 +21,9 @@ from qtasks.codec import decode_message
 from qtasks.errors import BackendError, LeaseLostError, MalformedMessageError, NewerMessageError, PluginError, in_a_line
 from qtasks.executor.execution import Run, describe
 from qtasks.executor.plan import Plan, make_plan
-from qtasks.message import Delivery, ErrorInfo, Outcome, TaskMessage
+from qtasks.message import Delivery, Envelope, ErrorInfo, Outcome, TaskMessage
+from qtasks.ports.facts import COUNTED_DEATHS
+from qtasks.runtime import answered
 from qtasks.types import US_PER_S, TaskStatus
 from qtasks.worker.backoff import Backoff
 
@@ -60,7 +62,7 @@ class Intake:
         self._worker = worker
         self._plans: dict[str, Plan] = {}
         self._async_hooks: frozenset[str] = frozenset()
-        self._hooked = False
+        self._hooked = self._reading = False
         self._fresh: deque[Delivery] = deque()
         self._suspect: Run | None = None
         self._wary = False
@@ -228,6 +230,7 @@ class Intake:
     def _look_at_plugins(self) -> None:
         """Plugins come and go while a worker runs; how tasks are run depends on which hooks are asynchronous."""
         dispatch = self._worker.runtime.hooks.dispatch
+        self._reading = bool(dispatch.broker_read_message)
         self._hooked = any(getattr(dispatch, name) for name in INTAKE_HOOKS)
         if dispatch.async_hooks != self._async_hooks:
             self._async_hooks = dispatch.async_hooks
@@ -238,6 +241,10 @@ class Intake:
         worker, reply_to = self._worker, None
         try:
             message = self._decode(delivery)
+            if not worker.link.shared and self._is_over(delivery, message):
+                return None
+            if self._reading:
+                message = await self._read(delivery, message)
             reply_to = message.reply_to
             plan = self._plan(message)
             if plan is None:
@@ -249,7 +256,7 @@ class Intake:
         except NewerMessageError as error:
             self._park(delivery, error.enqueued, 0, str(error))
         except MalformedMessageError as error:
-            self._end(delivery, TaskStatus.DEAD, ErrorInfo("malformed", str(error)))
+            self._end(delivery, TaskStatus.DEAD, ErrorInfo(error.reason, str(error)))
         except Exception as error:  # noqa: BLE001 - a plugin that raises fails the task, not the worker
             self._end(delivery, TaskStatus.ERROR, describe(error), reply_to)
         else:
@@ -261,6 +268,25 @@ class Intake:
         if message.id != delivery.id:
             raise MalformedMessageError(f"the envelope's id {message.id} is not the queue's {delivery.id}")
         return message
+
+    def _is_over(self, delivery: Delivery, message: TaskMessage) -> bool:
+        """End what only its record could end: a broker beside somebody else's storage has none to write."""
+        if delivery.crashes >= COUNTED_DEATHS:
+            error = ErrorInfo("WorkerDied", f"{delivery.crashes} workers died with it")
+            self._end(delivery, TaskStatus.DEAD, error, message.reply_to)
+        elif message.expires is not None and message.expires < self._worker.runtime.clock.wall_us():
+            error = ErrorInfo("expired", "no worker took it in time")
+            self._end(delivery, TaskStatus.EXPIRED, error, message.reply_to)
+        else:
+            return False
+        return True
+
+    async def _read(self, delivery: Delivery, message: TaskMessage) -> TaskMessage:
+        """The message as the plugins read it; one that they refuse raises."""
+        worker, model = self._worker, Envelope(message, delivery.payload)
+        hooks = worker.runtime.hooks.dispatch
+        model = await hooks.broker_read_message(broker=worker.link.broker, worker=worker, model=model)
+        return answered("broker_read_message", model, Envelope).message
 
     def _plan(self, message: TaskMessage) -> Plan | None:
         plan = self._plans.get(message.task)

@@ -1,9 +1,10 @@
 #!lua flags=no-writes
 -- The ids among which the records with a status are. ARGV: clock, status or "", queue or "", at most how many.
 local status, wanted, limit = ARGV[2], ARGV[3], tonumber(ARGV[4])
-local ids = {}
+local ids, seen = {}, {}
 local function put(id)
-    if #ids < limit then ids[#ids + 1] = id end
+    if #ids < limit and not seen[id] then ids[#ids + 1] = id end
+    seen[id] = true
 end
 local queues = wanted ~= '' and {wanted} or redis.call('HKEYS', P .. 'queues')
 if status == '' or status == 'dead' then

@@ -7,6 +7,7 @@ local KEEP_ENDED_MS = 7 * 86400 * 1000
 local NOTED_RETRIES = 100
 local DEATHS = 3
 local BODY_BYTES = 65536
+local WAITERS_BYTES = 8192
 
 -- A record; nothing when there is none, and when somebody has put something else in its place.
 local function record_of(id)
@@ -28,6 +29,16 @@ end
 local function publish(channels, message)
     for channel in string.gmatch(channels, '[^ ]+') do
         redis.call('PUBLISH', channel, message)
+    end
+end
+
+-- Have a channel told of news of a task. The last of them are: those who left long ago make room, the others ask again.
+local function watch(id, channel)
+    local channels = redis.call('HGET', P .. 'waiters', id)
+    if not channels then
+        redis.call('HSET', P .. 'waiters', id, channel)
+    elseif not string.find(' ' .. channels .. ' ', ' ' .. channel .. ' ', 1, true) then
+        redis.call('HSET', P .. 'waiters', id, string.sub(channels .. ' ' .. channel, -WAITERS_BYTES))
     end
 end
 
@@ -198,7 +209,7 @@ end
 -- End an incarnation and put back what it has. Returns the ids.
 local function take_away(owner, death, lost, cap)
     local ids = redis.call('SMEMBERS', P .. 'held:' .. owner)
-    local lease, channel, name = string.match(redis.call('HGET', P .. 'owners', owner) or '', '^(%d+) ([^ ]*) (.*)$')
+    local name = string.match(redis.call('HGET', P .. 'owners', owner) or '', '^%d+ [^ ]* (.*)$')
     local gone = {}
     for _, id in ipairs(ids) do
         local claim = redis.call('HGET', P .. 'running', id)

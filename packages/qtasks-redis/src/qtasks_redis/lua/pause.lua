@@ -1,6 +1,6 @@
 #!lua flags=allow-oom
 -- Pauses a queue, or resumes it. ARGV: clock, queue, "1" or "0".
-redis.call('HINCRBY', P .. 'queues', ARGV[2], 0)
+add('queues', ARGV[2], 0)
 if ARGV[3] == '1' then
     redis.call('SADD', P .. 'paused', ARGV[2])
 else

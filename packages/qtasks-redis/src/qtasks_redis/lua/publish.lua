@@ -6,13 +6,17 @@
 local P, queue, count = KEYS[1] .. ':', ARGV[3], tonumber(ARGV[4])
 local parked, bare = ARGV[2] == 'parked', #ARGV == 4 + count * 3
 local tasks, tail = P .. 'task:', queue .. '\n'
-local known, ready, accepted, runnable = {}, {}, 0, 0
+local known, ready = {}, {}
 
--- What came after what is told by how many the queue had accepted; a number that somebody has spoilt begins anew.
-local order = parked and 0 or redis.pcall('HINCRBY', P .. 'queues', queue, count)
-if type(order) ~= 'number' then
-    redis.call('HSET', P .. 'queues', queue, count)
-    order = count
+-- What came after what is told by how many the queue had accepted before it; a number that cannot be begins anew.
+local order = 0
+if not parked then
+    local total = redis.pcall('HINCRBY', P .. 'queues', queue, count)
+    order = type(total) == 'number' and total - count or -1
+    if order < 0 or order >= 2 ^ 40 then
+        redis.call('HSET', P .. 'queues', queue, count)
+        order = 0
+    end
 end
 local batch = string.format('%010x', order)
 
@@ -29,86 +33,119 @@ if bare and not parked then
         ready[2 * number - 1], ready[2 * number] = 0, member
     end
     if not fresh or redis.call('MSETNX', unpack(records)) == 0 then -- some are known: they wait already
-        for at = 2 * count - 1, 1, -2 do
-            if redis.call('SETNX', records[at], records[at + 1]) == 0 then
-                table.remove(ready, at)
-                table.remove(ready, at)
+        local all = ready
+        ready = {}
+        for at = 1, 2 * count, 2 do
+            if redis.call('SETNX', records[at], records[at + 1]) == 1 then
+                ready[#ready + 1] = 0
+                ready[#ready + 1] = all[at + 1]
             end
         end
     end
-    accepted = #ready / 2
-    runnable = accepted
-    if accepted == count and redis.call('EXISTS', P .. 'idle:' .. queue) == 0 then
-        redis.call('ZADD', P .. 'ready:' .. queue, unpack(ready))
+    if #ready == 2 * count and redis.call('EXISTS', P .. 'idle:' .. queue) == 0
+        and type(redis.pcall('ZADD', P .. 'ready:' .. queue, unpack(ready))) == 'number' then
         return known
     end
 end
 
 -- include base
 local PUSHED_BYTES = 65536
-local options = {}
-if not bare then look_at_clock() end
+local options, new, keys, later, runnable = {}, {}, {}, {}, #ready / 2
+for at = 2, #ready, 2 do new[#new + 1] = string.sub(ready[at], 23) end
 for at = 5 + count * 3, #ARGV, 2 do options[tonumber(ARGV[at])] = cmsgpack.unpack(ARGV[at + 1]) end
-for number = 1, (parked or not bare) and count or 0 do
-    local at = 2 + number * 3
-    local place = ARGV[at + 1]
-    local id = string.sub(place, 5)
-    local more = options[number]
-    local open = more and more.u and redis.call('HGET', P .. 'unique', queue .. ' ' .. more.u)
-    if open and redis.call('EXISTS', tasks .. open) == 1 then -- otherwise somebody else has put it there
-        known[#known + 1] = number
-        known[#known + 1] = open
-    else
-        if parked then place = string.sub(place .. NO_CHILD, 1, 36) end -- other queues may have longer ids
-        local member = ARGV[at] .. batch .. place
-        if redis.call('SETNX', tasks .. id, member .. tail .. ARGV[at + 2]) == 1 then
-            local due = 0
-            if more then
-                if more.r then redis.call('HSET', P .. 'waiters', id, more.r) end
-                if more.u then redis.call('HSET', P .. 'unique', queue .. ' ' .. more.u, id) end
-                if more.x and not parked then redis.call('ZADD', P .. 'expiring', more.x, id) end
-                due = more.d or 0
-                more.r = nil
-                if next(more) then keep_more(id, more) end
-            end
-            if parked then
-                more = more or {}
-                more.p = 1
-                redis.call('HSET', P .. 'parked', id, member)
-                keep_more(id, more)
-            else
-                accepted = accepted + 1
-                if due == 0 or due <= wall + SOON_US then runnable = runnable + 1 end
-                if due > 0 and due > wall then
-                    redis.call('ZADD', P .. 'delayed:' .. queue, due, member)
-                else
-                    ready[#ready + 1] = 0
-                    ready[#ready + 1] = member
-                end
+
+-- Keep what a message has beside its record, and find out where it has to wait.
+local function accept_one(id, member, more)
+    new[#new + 1] = id
+    if more.r then redis.call('HSET', P .. 'waiters', id, more.r) end
+    if more.u then
+        keys[#keys + 1] = queue .. ' ' .. more.u
+        redis.call('HSET', P .. 'unique', keys[#keys], id)
+    end
+    if more.x and not parked then redis.call('ZADD', P .. 'expiring', more.x, id) end
+    local due = more.d or 0
+    more.r = nil
+    more.p = parked and 1 or nil
+    if next(more) then keep_more(id, more) end
+    if parked then
+        redis.call('HSET', P .. 'parked', id, member)
+        return
+    end
+    if due <= wall + SOON_US then runnable = runnable + 1 end
+    local list = due > wall and later or ready
+    list[#list + 1] = due > wall and due or 0
+    list[#list + 1] = member
+end
+
+local function accept_each()
+    look_at_clock()
+    for number = 1, count do
+        local at = 2 + number * 3
+        local place = ARGV[at + 1]
+        local id = string.sub(place, 5)
+        local more = options[number] or {}
+        local open = more.u and redis.call('HGET', P .. 'unique', queue .. ' ' .. more.u)
+        if open and redis.call('EXISTS', tasks .. open) == 1 then -- otherwise somebody else has put it there
+            known[#known + 1] = number
+            known[#known + 1] = open
+        else
+            if parked then place = string.sub(place .. NO_CHILD, 1, 36) end -- other queues may have longer ids
+            local member = ARGV[at] .. batch .. place
+            if redis.call('SETNX', tasks .. id, member .. tail .. ARGV[at + 2]) == 1 then
+                accept_one(id, member, more)
             end
         end
     end
 end
-if not parked and accepted < count then add('queues', queue, accepted - count) end
-local owner, channel
-if runnable > 0 then owner, channel = next_idle(queue) end
-local plain = ARGV[2] == 'push' and count == 1 and #ready > 0 and not (options[1] and next(options[1]))
-    and #ARGV[7] <= PUSHED_BYTES and redis.call('EXISTS', P .. 'ready:' .. queue) == 0
-    and redis.call('SISMEMBER', P .. 'paused', queue) == 0
-while owner and plain do
-    local id, token = string.sub(ARGV[6], 5), string.format('%014x', redis.call('INCR', P .. 'numbers'))
-    redis.call('HSET', P .. 'running', id, owner .. token)
-    redis.call('SADD', P .. 'held:' .. owner, id)
-    redis.call('RPUSH', P .. 'pushed:' .. owner, id)
-    waits_no_more(owner)
-    local push = 'take ' .. owner .. '\n' .. token .. ready[2] .. tail .. ARGV[7]
-    if redis.call('PUBLISH', channel, push) > 0 then return known end
-    redis.call('HDEL', P .. 'running', id) -- it has died, and nobody has told yet
-    redis.call('SREM', P .. 'held:' .. owner, id)
-    redis.call('LREM', P .. 'pushed:' .. owner, 0, id)
-    owner, channel = next_idle(queue)
+
+-- Push the only message into the hands of somebody who waits. Returns whether it was.
+local function push(owner, channel)
+    local id = new[1]
+    while owner do
+        local token = string.format('%014x', redis.call('INCR', P .. 'numbers'))
+        redis.call('HSET', P .. 'running', id, owner .. token)
+        redis.call('SADD', P .. 'held:' .. owner, id)
+        redis.call('RPUSH', P .. 'pushed:' .. owner, id)
+        waits_no_more(owner)
+        local body = token .. ready[2] .. tail .. ARGV[7]
+        if redis.call('PUBLISH', channel, 'take ' .. owner .. '\n' .. body) > 0 then return true end
+        redis.call('HDEL', P .. 'running', id) -- it has died, and nobody has told yet
+        redis.call('SREM', P .. 'held:' .. owner, id)
+        redis.call('LREM', P .. 'pushed:' .. owner, 0, id)
+        owner, channel = next_idle(queue)
+    end
+    return false
 end
-if #ready > 0 then spread('ZADD', P .. 'ready:' .. queue, ready) end
+
+-- Returns the first owner to be woken, if there is one, and its channel.
+local function accept()
+    if parked or not bare then accept_each() end
+    local owner, channel
+    if runnable > 0 then owner, channel = next_idle(queue) end
+    if owner and ARGV[2] == 'push' and count == 1 and #ready > 0 and not (options[1] and next(options[1]))
+        and #ARGV[7] <= PUSHED_BYTES and redis.call('EXISTS', P .. 'ready:' .. queue) == 0
+        and redis.call('SISMEMBER', P .. 'paused', queue) == 0 then
+        if push(owner, channel) then return end
+        owner = nil
+    end
+    spread('ZADD', P .. 'delayed:' .. queue, later)
+    spread('ZADD', P .. 'ready:' .. queue, ready)
+    return owner, channel
+end
+
+local fine, owner, channel = pcall(accept)
+local accepted = fine and #new or 0
+if not parked and accepted < count then add('queues', queue, accepted - count) end
+if not fine then -- a key is not of its type: nothing is accepted until that is mended, and the call may be repeated
+    for _, id in ipairs(new) do
+        redis.call('DEL', tasks .. id)
+        for _, name in ipairs({'more', 'parked', 'running', 'waiters'}) do redis.pcall('HDEL', P .. name, id) end
+        redis.pcall('ZREM', P .. 'expiring', id)
+    end
+    for _, key in ipairs(keys) do redis.pcall('HDEL', P .. 'unique', key) end
+    for at = 2, #later, 2 do redis.pcall('ZREM', P .. 'delayed:' .. queue, later[at]) end
+    error(owner, 0)
+end
 if owner then
     redis.call('PUBLISH', channel, 'take ' .. owner .. '\n')
     wake(queue, runnable - 1)

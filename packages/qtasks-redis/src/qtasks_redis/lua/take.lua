@@ -34,7 +34,7 @@ for _, queue in ipairs(queues) do
         spread('ZREM', P .. 'delayed:' .. queue, due)
     end
 end
-if expire() == STEP then return {-1} end
+local ends_more = expire() == STEP -- some of those that are ready may be over
 
 local members, home = {}, {}
 for _, id in ipairs(missed) do
@@ -46,38 +46,30 @@ for _, id in ipairs(missed) do
         end
     end
 end
-local paused = redis.call('SMISMEMBER', P .. 'paused', unpack(queues))
-local open = {}
-for at, queue in ipairs(queues) do
-    if paused[at] == 0 then open[#open + 1] = queue end
-end
-while #open > 0 and #members < limit do
-    local share = math.ceil((limit - #members) / #open)
-    local full = {}
-    for _, queue in ipairs(open) do
-        local wanted = math.min(share, limit - #members)
-        if wanted > 0 then
-            local found = redis.call('ZPOPMIN', P .. 'ready:' .. queue, wanted)
-            for at = 1, #found, 2 do
-                members[#members + 1] = found[at]
-                home[#members] = queue
-            end
-            if #found == 2 * wanted then full[#full + 1] = queue end
-        end
-    end
-    open = full
-end
+if ends_more and #members == 0 then return {-1} end
 
-if #members == 0 then
-    if ARGV[4] == '' then return {0} end
-    redis.call('HSET', P .. 'waits', owner, table.concat(queues, ' '))
-    local next_due = wall + SOON_US
-    for _, queue in ipairs(queues) do
-        redis.call('ZADD', P .. 'idle:' .. queue, wall, owner)
-        local first = redis.call('ZRANGE', P .. 'delayed:' .. queue, 0, 0, 'WITHSCORES')[2]
-        if first then next_due = math.min(next_due, tonumber(first)) end
+local function pop_ready()
+    local paused = #queues > 0 and redis.call('SMISMEMBER', P .. 'paused', unpack(queues)) or {}
+    local open = {}
+    for at, queue in ipairs(queues) do
+        if paused[at] == 0 then open[#open + 1] = queue end
     end
-    return {math.max(next_due - wall, 1000), redis.call('GET', P .. 'numbers') or '0'}
+    while #open > 0 and #members < limit do
+        local share = math.ceil((limit - #members) / #open)
+        local full = {}
+        for _, queue in ipairs(open) do
+            local wanted = math.min(share, limit - #members)
+            if wanted > 0 then
+                local found = redis.call('ZPOPMIN', P .. 'ready:' .. queue, wanted)
+                for at = 1, #found, 2 do
+                    members[#members + 1] = found[at]
+                    home[#members] = queue
+                end
+                if #found == 2 * wanted then full[#full + 1] = queue end
+            end
+        end
+        open = full
+    end
 end
 
 local ids = {}
@@ -109,7 +101,22 @@ local function hand_over()
     return {0, token, members, home, records, mores}
 end
 
-local fine, reply = pcall(hand_over)
+local function wait()
+    if ARGV[4] == '' then return {0} end
+    redis.call('HSET', P .. 'waits', owner, table.concat(queues, ' '))
+    local next_due = wall + SOON_US
+    for _, queue in ipairs(queues) do
+        redis.call('ZADD', P .. 'idle:' .. queue, wall, owner)
+        local first = redis.call('ZRANGE', P .. 'delayed:' .. queue, 0, 0, 'WITHSCORES')[2]
+        if first then next_due = math.min(next_due, tonumber(first)) end
+    end
+    return {math.max(next_due - wall, 1000), redis.call('GET', P .. 'numbers') or '0'}
+end
+
+local fine, reply = pcall(function()
+    if not ends_more then pop_ready() end
+    return #members > 0 and hand_over() or wait()
+end)
 if not fine then -- a key is not of its type: nothing is handed over until that is mended
     for at, member in ipairs(members) do redis.call('ZADD', P .. 'ready:' .. home[at], 0, member) end
     pcall(spread, 'HDEL', P .. 'running', ids)

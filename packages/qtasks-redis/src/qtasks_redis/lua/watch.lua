@@ -4,10 +4,5 @@
 local id, channel = ARGV[2], ARGV[3]
 local record = record_of(id)
 if not record or ended(record) then return 0 end
-local channels = redis.call('HGET', P .. 'waiters', id)
-if not channels then
-    redis.call('HSET', P .. 'waiters', id, channel)
-elseif not string.find(' ' .. channels .. ' ', ' ' .. channel .. ' ', 1, true) then
-    redis.call('HSET', P .. 'waiters', id, channels .. ' ' .. channel)
-end
+watch(id, channel)
 return 1

@@ -7,6 +7,7 @@ broker does not declare in its capabilities is skipped, visibly. Nothing here kn
 
 from qtasks_testkit.conformance.broker import BrokerConformance
 from qtasks_testkit.conformance.global_config import GlobalConfigConformance
+from qtasks_testkit.conformance.queue import SplitBrokerConformance
 from qtasks_testkit.conformance.split import SplitStorageConformance
 from qtasks_testkit.conformance.storage import ReportConformance, StorageConformance, ValueConformance
 
@@ -14,6 +15,7 @@ __all__ = [
     "BrokerConformance",
     "GlobalConfigConformance",
     "ReportConformance",
+    "SplitBrokerConformance",
     "SplitStorageConformance",
     "StorageConformance",
     "ValueConformance",

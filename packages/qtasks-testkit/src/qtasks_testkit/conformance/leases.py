@@ -220,8 +220,8 @@ class Releasing(Conformance):
             worker = rig.worker(name="unlucky")
             assert [delivery.id for delivery in worker.take()] == [task]
             assert worker.die(note) == [task]
-        assert rig.worker().take() == []
         record = rig.record(task)
+        assert rig.worker().take() == []
         assert (record.status, record.crashes) == (TaskStatus.DEAD, 3)
         deaths = [note for note in record.history if note.crash]
         assert [note.error for note in deaths] == ["out of memory", "segmentation fault", "killed by signal 9"]

@@ -43,11 +43,13 @@ class StorageConformance(Conformance):
         assert [delivery.id for delivery in worker.take(5)] == [other]
         rig.storage.remove([])
 
-    def test_find_gives_the_newest_first(self, rig: Rig) -> None:
+    def test_find_gives_each_task_once_the_newest_first(self, rig: Rig) -> None:
         tasks = []
         for _ in range(3):
             tasks += rig.add_many(2)
             rig.clock.advance(1)
+        worker = rig.worker()
+        worker.finish(*map(rig.outcome, worker.take(2), [TaskStatus.SUCCESS, TaskStatus.DEAD]))
         assert [record.id for record in rig.storage.find()] == tasks[::-1]
         assert [record.id for record in rig.storage.find(limit=2)] == tasks[:-3:-1]
 
@@ -125,6 +127,8 @@ class ReportConformance(Conformance):
 
     @pytest.mark.parametrize("end", ["leave", "die"])
     def test_worker_that_left_or_died_is_forgotten_at_once(self, rig: Rig, end: str) -> None:
+        if not rig.storage.component.shares(rig.broker.component):
+            pytest.skip("the broker is another's: workers are forgotten when they have been silent")
         gone, living = rig.worker(), rig.worker()
         for worker in (gone, living):
             rig.storage.report(self.facts(rig, owner=worker.owner), {"t": TaskCounts(runs=1)})
@@ -136,7 +140,7 @@ class ReportConformance(Conformance):
         def counts(runs: int, bucket: int, last_error: str = "") -> TaskCounts:
             histogram = [0] * 40
             histogram[bucket] = runs
-            return TaskCounts(runs, 1, 2, 3, 4, histogram, histogram[::-1], last_error)
+            return TaskCounts(runs, 1, 2, 3, 4, histogram, histogram[::-1], last_error, 10 * runs, 20 * runs)
 
         rig.storage.report(self.facts(rig), {"a": counts(5, 3, "ValueError: x"), "b": counts(1, 0)})
         rig.storage.report(self.facts(rig), {"a": counts(2, 4)})

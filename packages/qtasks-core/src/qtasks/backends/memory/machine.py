@@ -22,13 +22,8 @@ from qtasks.codec import found_envelope
 from qtasks.errors import LeaseLostError
 from qtasks.message import AttemptNote, Delivery, Envelope, ErrorInfo, Outcome, Record, StreamItem
 from qtasks.ports import CancelAnswer, QueueFacts
+from qtasks.ports.facts import COUNTED_DEATHS, KEEP_ENDED_S
 from qtasks.types import US_PER_S, TaskStatus
-
-COUNTED_DEATHS = 3
-"""As many deaths of its workers make a task dead."""
-
-KEEP_ENDED_S = 7 * 86_400
-"""How long a task is kept that ended without a worker, cancelled or expired: as long as failures by default."""
 
 Finder: TypeAlias = Callable[[Delivery], Task | None]
 """Gives the task that a delivery may still write to."""

@@ -13,10 +13,8 @@ from qtasks.backends.memory.state import State
 from qtasks.backends.memory.store import MemoryComponent, method
 from qtasks.message import Record, StreamSlice
 from qtasks.ports import Broker, Storage, TaskCounts, WorkerFacts
+from qtasks.ports.facts import WORKER_SILENCE_S
 from qtasks.types import US_PER_S, TaskStatus
-
-WORKER_SILENCE_S = 20
-"""A worker that said nothing for as long, four beats by default, is forgotten."""
 
 
 def remove(state: State, ids: Sequence[str]) -> None:

@@ -14,10 +14,8 @@ from qtasks.backends.sqlite.moves import OPEN_TASK, Moves, OpenTask, encode_note
 from qtasks.backends.sqlite.session import Session
 from qtasks.backends.sqlite.shared import forget_worker
 from qtasks.message import AttemptNote, ErrorInfo
+from qtasks.ports.facts import COUNTED_DEATHS
 from qtasks.types import US_PER_S
-
-COUNTED_DEATHS = 3
-"""As many deaths of its workers make a task dead."""
 
 _JOIN = """
 INSERT INTO incarnation (owner, name, lease, until) VALUES (?, ?, ?, ?)

@@ -14,10 +14,8 @@ from qtasks.backends.sqlite.doorbell import POLL_S
 from qtasks.backends.sqlite.session import Session
 from qtasks.codec import encode_fields
 from qtasks.message import AttemptNote, Delivery, ErrorInfo, Outcome, StreamItem
+from qtasks.ports.facts import KEEP_ENDED_S
 from qtasks.types import US_PER_S, TaskStatus
-
-KEEP_ENDED_S = 7 * 86_400
-"""How long a task is kept that ended without a worker, cancelled or expired: as long as failures by default."""
 
 _WITHOUT_WORKER = Outcome(Delivery(None, "", b""), TaskStatus.DEAD, keep_s=KEEP_ENDED_S)
 _NOTED_RETRIES = 100

@@ -11,10 +11,8 @@ from collections.abc import Mapping
 from qtasks.backends.sqlite.session import Session
 from qtasks.codec import encode_fields, restore
 from qtasks.ports import TaskCounts, WorkerFacts
+from qtasks.ports.facts import WORKER_SILENCE_S
 from qtasks.types import US_PER_S
-
-WORKER_SILENCE_S = 20
-"""A worker that said nothing for as long, four beats by default, is forgotten."""
 
 _LOAD = "SELECT value, version FROM value WHERE space = ? AND kind = ? AND key = ? AND (until IS NULL OR until > ?)"
 _LOAD_ALL = "SELECT key, value FROM value WHERE space = ? AND kind = ? AND key GLOB ? AND (until IS NULL OR until > ?)"

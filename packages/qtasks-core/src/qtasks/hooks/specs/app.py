@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, TypedDict
 from qtasks.hooks.kinds import collect, notify, replace
 
 if TYPE_CHECKING:
+    from qtasks.config import QueueConfig
     from qtasks.ports import Broker, GlobalConfig
 
 
@@ -91,11 +92,20 @@ class StatsHooks:
 
 
 class RegistrationHooks:
-    """Hooks that bring parts into an application, called when it is made, but for `register_arounds`.
+    """Hooks that bring parts into an application, called when it is made unless they say otherwise.
 
     A target is a dotted path, `package.module:Name`, imported on first use. Implementations are `def`
     and import nothing heavy; an exception stops the application from being made.
     """
+
+    @collect
+    def register_plugins(self, register: Callable[..., None], config: QueueConfig) -> None:
+        """Call `register(plugin, name=None)` for each plugin that this one brings, first of all registration hooks.
+
+        For an installed plugin that is off unless `config` or the environment asks for it: only what it registers
+        then has hooks that cost something. What is registered is as if the application had added it, and is
+        shown with the distribution that brought it; it is not asked in its turn.
+        """
 
     @collect
     def register_brokers(self, register: Callable[..., None]) -> None:
@@ -110,10 +120,37 @@ class RegistrationHooks:
         """Call `register(scheme, target)` for each URL scheme of a `GlobalConfig` class."""
 
     @collect
+    def register_types(self, register: Callable[..., None]) -> None:
+        """Call `register(kind, target)` for each class of another library whose values are to travel.
+
+        `kind` names the class by its `__module__` and `__qualname__` with a colon between; it holds for the classes
+        derived from it, too, and for all applications of the process. The target has `encode(value)`, which returns
+        what QTasks encodes by itself, and `decode(kind, value)`, which makes a value of JSON values for an annotation,
+        or raises a `ValueError` that says why they do not fit. Called again after each `add_plugin`.
+        """
+
+    @collect
     def register_commands(self, register: Callable[..., None]) -> None:
         """Call `register(name, target, help="One line.")` for each command of `qtasks`, a click command.
 
         Called by the command line only.
+        """
+
+    @collect
+    def register_stats(self, register: Callable[..., None]) -> None:
+        """Call `register(name, target, help="One line.")` for each section of `qtasks stats inspect`.
+
+        The target is `async def section(app, link, names)`: it reads over `link` (`broker`, `storage`,
+        `global_config`) and returns a dict, or a list of dicts, of JSON values. `names` is a tuple of what the user
+        wrote behind the name of the section. Called when statistics are asked for.
+        """
+
+    @collect
+    def register_task(self, task_func: Any) -> None:
+        """When a task gets into an application, declared there or included; `task_func` is its definition.
+
+        That is where a plugin reads the options of the decorator that are its own, `task_func.options.extra`, and
+        refuses those that it cannot use: an exception keeps the task out, and is raised where it was declared.
         """
 
     @collect

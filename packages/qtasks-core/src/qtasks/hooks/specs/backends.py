@@ -63,6 +63,23 @@ class BrokerHooks:
     def broker_add_after(self, broker: Broker, storage: Storage, model: Any) -> None:
         """When a task is added and the broker has accepted its message; `model` is the `TaskMessage`."""
 
+    @replace("model")
+    def broker_write_message(self, broker: Broker, model: Any) -> Any:
+        """When a task is added, after `storage_add`, and when a dead letter is replayed; `model` is the `Envelope`.
+
+        The last look at a message and its bytes: what is returned is published. `qtasks.codec.envelope_of` makes a
+        changed one.
+        """
+
+    @replace("model")
+    def broker_read_message(self, broker: Broker, worker: Any, model: Any) -> Any:
+        """When a message has been decoded, before anything in it is used; `model` is the `Envelope`.
+
+        That is by a worker that has taken it, before `broker_add_worker`, and by the replay of a dead letter, where
+        `worker` is None. What is returned is used in its place; what is stored stays. A `MalformedMessageError` refuses
+        it: it becomes a dead letter, its `reason` and text the error, or is not replayed.
+        """
+
     @replace("task")
     def broker_get(self, broker: Broker, task: Any) -> Any:
         """When a task has been read by its id, after `storage_get`; `task` is None when there is none.

@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any, TypedDict
 from uuid import UUID
 
-from qtasks.hooks.kinds import around, first, notify, replace
+from qtasks.hooks.kinds import around, collect, first, notify, replace
 
 if TYPE_CHECKING:
     from qtasks.ports import Broker
@@ -61,6 +61,14 @@ class WorkerHooks:
     @notify
     def worker_stop(self, worker: Any) -> None:
         """When a worker has stopped: it holds no task any more."""
+
+    @collect
+    def worker_clock_moved(self, worker: Any) -> int | None:
+        """When the clock of a test has moved, in a worker that has nothing to do at this moment; nowhere else.
+
+        A plugin that waits for moments of its own adds what is due by `worker.runtime.clock.wall_us()`, and answers
+        with the next of its moments, microseconds UTC; None when there is none. Asked again until it adds nothing.
+        """
 
     @replace(AddedTask, renamed={"name": "task_name"})
     def worker_add(

@@ -1,0 +1,1 @@
+"""An audit trail for QTasks: who had which task run, and what came of it."""

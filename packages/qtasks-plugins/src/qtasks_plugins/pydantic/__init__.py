@@ -1,0 +1,5 @@
+"""Pydantic models as arguments and results of tasks. Other types are encoded and restored by the core."""
+
+from qtasks_plugins.pydantic.plugin import PydanticPlugin
+
+__all__ = ["PydanticPlugin"]
