@@ -23,6 +23,9 @@ PROJECT = nox.project.load_toml("pyproject.toml")
 PACKAGES = sorted(str(path.parent) for path in Path().glob("packages/*/pyproject.toml"))
 RESULTS = Path("build/results")
 
+ELSEWHERE = [f"--ignore=tests/{session}" for session in ("authors", "compat", "faults")]
+"""What the runs of everything leave to sessions of their own."""
+
 RUNNING = f"{sys.version_info.major}.{sys.version_info.minor}"
 SUPPORTED = ("3.11", "3.12", "3.13", "3.14")
 PYTHONS = sorted({*SUPPORTED, RUNNING})  # never none: a run that found no interpreter must not pass
@@ -63,10 +66,10 @@ def lint(session: nox.Session) -> None:
 
 @nox.session(python=PYTHONS)
 def tests(session: nox.Session) -> None:
-    """All tests but the fault tests and those of `authors`, on every supported Python that is found."""
+    """All tests but those of `authors`, `compat` and `faults`, on every supported Python that is found."""
     install(session, "tests")
     results = RESULTS / f"python-{session.python}.xml"
-    session.run("pytest", "--ignore=tests/faults", "--ignore=tests/authors", f"--junitxml={results}", *session.posargs)
+    session.run("pytest", *ELSEWHERE, "-n", "2", "--dist", "worksteal", f"--junitxml={results}", *session.posargs)
 
 
 @nox.session(python="3.11")
@@ -80,12 +83,12 @@ def lowest(session: nox.Session) -> None:
         if not requirement.startswith("qtasks-")
     ]
     session.install("--quiet", *pins)
-    session.run("pytest", "--ignore=tests/faults", "--ignore=tests/authors", *session.posargs)
+    session.run("pytest", *ELSEWHERE, *session.posargs)
 
 
 @nox.session(venv_backend="none")
 def surface(session: nox.Session) -> None:
-    """Every line of the surface manifest was proved in the last runs of `tests`."""
+    """Every line of the surface manifest was proved in the last runs of `tests` and `compat`."""
     session.run(sys.executable, "tools/surface.py", *map(str, sorted(RESULTS.glob("*.xml"))))
 
 
@@ -94,6 +97,13 @@ def faults(session: nox.Session) -> None:
     """The fault tests: workers killed, stopped and fed with garbage, judged by an external ledger."""
     install(session, "tests")
     session.run("pytest", "tests/faults", *session.posargs)
+
+
+@nox.session
+def compat(session: nox.Session) -> None:
+    """Programs as written for QTasks 1.7, and the product page: on every backend, with worker processes."""
+    install(session, "tests")
+    session.run("pytest", "tests/compat", f"--junitxml={RESULTS / 'compat.xml'}", *session.posargs)
 
 
 @nox.session

@@ -60,3 +60,21 @@ def test_a_line_must_be_proved_by_every_run(check, tmp_path):
     other.write_text("<testsuites/>")
     [first, _] = surface.check(tmp_path / "manifest.toml", [tmp_path / "py.xml", other])
     assert first == "app = QueueTasks()\n    tests/test_a.py::TestApp::test_default was not run (other)"
+
+
+def test_a_line_that_a_session_of_its_own_proves_is_asked_of_that_one(tmp_path):
+    manifest = tmp_path / "manifest.toml"
+    manifest.write_text('line = []\n[programs]\none = "tests/compat/test_a.py::test_program"\n')
+    whole, compat = tmp_path / "py.xml", tmp_path / "compat.xml"
+    whole.write_text("<testsuites/>")
+    assert surface.check(manifest, [whole]) == [
+        "program one\n    tests/compat/test_a.py::test_program was not run (compat)"
+    ]
+    compat.write_text('<testsuites><testcase classname="tests.compat.test_a" name="test_program"/></testsuites>')
+    assert surface.check(manifest, [whole, compat]) == []
+
+
+def test_a_run_of_another_session_proves_nothing_else(check, tmp_path):
+    check()
+    (tmp_path / "py.xml").rename(tmp_path / "compat.xml")
+    assert len(surface.check(tmp_path / "manifest.toml", [tmp_path / "compat.xml"])) == 2

@@ -165,7 +165,9 @@ def test_integer_beyond_64_bits_is_refused_with_its_path(number):
         encode_value(Point(number), "result")
 
 
-@pytest.mark.parametrize("value", [object(), 1j, range(3), len, object, iter([1]), OSError("x")], ids=repr)
+@pytest.mark.parametrize(
+    "value", [object(), 1j, range(3), len, object, iter([1]), OSError("x")], ids=lambda value: type(value).__name__
+)
 def test_object_without_an_encoding_is_refused_with_its_path(value):
     places = {"result": value, r"result\.a\[0\]": {"a": [value]}, r"result\.x\.cells": Point(Row(value))}
     for path, place in places.items():

@@ -183,6 +183,7 @@ def test_the_command_tells_what_several_worker_processes_did_as_one(tmp_path):
                 found = samples(answer.read().decode())
         finally:
             serving.terminate()
+    assert serving.returncode == 0
     assert found["qtasks_runs_total", "success", "work"] == 40
     assert found["qtasks_run_seconds_bucket", "+Inf", "work"] == 40
 

@@ -1,14 +1,17 @@
-"""Dependencies and states in worker processes that `qtasks run` has started."""
+"""Dependencies, states and the gateway in worker processes that `qtasks run` has started."""
 
 import os
 import signal
+import socket
 from collections import Counter
 from contextlib import closing
 from pathlib import Path
 
+import grpc
 import pytest
 from qtasks.message import new_id
 from qtasks.plugins import SyncState
+from qtasks_plugins.grpc import messages
 from qtasks_testkit.faults.fleet import Fleet, until
 
 APP = """
@@ -127,3 +130,26 @@ def test_each_process_opens_a_worker_dependency_once_and_closes_it_at_sigterm(fl
         assert (words[0], words[-1]) == ("open", "close"), "it is open for as long as tasks run, drained ones too"
         assert Counter(words)["start"] == Counter(words)["end"] > 0
     assert str(os.getpid()) not in {pid for _, _, pid in lines}
+
+
+GATEWAY = """
+from qtasks.plugins.grpc import SyncgRPCPlugin
+
+app.add_plugin(SyncgRPCPlugin(os.environ["GATEWAY"]))
+"""
+
+
+def test_all_processes_serve_the_gateway_on_one_port(fleet):
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        address = f"127.0.0.1:{free.getsockname()[1]}"
+    fleet.write(APP + GATEWAY)
+    fleet.run("-p", "2", GATEWAY=address)
+    until(lambda: fleet.log.count(f"gRPC on {address}") == 2, what="both processes listen")
+
+    request, answer = messages.AddTaskRequest(task="count").SerializeToString(), messages.Task.FromString
+    for _ in range(10):  # each connection is taken by one of them
+        with grpc.insecure_channel(address, options=[("grpc.use_local_subchannel_pool", 1)]) as channel:
+            assert channel.unary_unary("/qtasks.v1.QTasks/AddTask", None, answer)(request, timeout=20).status == "new"
+    until(lambda: Total(fleet.queue).get("count") == 10)
+    fleet.signal(signal.SIGTERM)
+    assert fleet.ended() == 0, fleet.log

@@ -152,6 +152,7 @@ def test_a_schedule_that_cannot_be_keeps_its_task_out(plain, words, message):
     with pytest.raises(ConfigError, match=message):
         plain.task(**words)(lambda: None)
     assert len(plain.tasks) == 0
+    plain.task("late", schedule=[Schedule(every="1m", name=name) for name in "abc"])(lambda: None)
 
 
 def test_arguments_that_cannot_travel_are_refused_at_the_declaration(plain):

@@ -132,6 +132,60 @@ def test_schedule_that_another_scheduler_finished_meanwhile_stays_as_it_is(clock
     on_loop(clocked, test)
 
 
+def test_scheduler_that_stood_still_looks_again_before_it_enqueues(clocked, monkeypatch):
+    sent, send, save = [], clocked.runtime.producer.send, entries.save
+
+    async def counted(link, calls):
+        sent.append([call.id for call in calls])
+        return await send(link, calls)
+
+    async def test():
+        late, other = (Scheduler(clocked.runtime, timetable(every="1h")) for _ in range(2))
+        await late.enqueue_due()
+
+        async def slowly(*args):  # meanwhile the other one finds the decision, waits, and carries it out
+            monkeypatch.setattr(entries, "save", save)
+            saved = await save(*args)
+            clocked.runtime.clock.advance(100)
+            await other.enqueue_due()
+            clocked.runtime.clock.advance(1)
+            await other.enqueue_due()
+            return saved
+
+        clocked.runtime.clock.advance(3600)
+        monkeypatch.setattr(entries, "save", slowly)
+        monkeypatch.setattr(clocked.runtime.producer, "send", counted)
+        for _ in range(3):
+            await late.enqueue_due()
+            clocked.runtime.clock.advance(1)
+        assert sent == [[task_id(clocked.name, "tick", NEW_YEAR_US + 3600 * US_PER_S)]]
+
+    on_loop(clocked, test)
+
+
+def test_scheduler_that_is_stopped_brings_the_slot_in_hand_to_its_end(clocked, monkeypatch):
+    async def test():
+        scheduler = Scheduler(clocked.runtime, timetable())
+        await scheduler.enqueue_due()
+        clocked.runtime.clock.advance(1)
+        send = clocked.runtime.producer.send
+
+        async def stopped(link, calls):
+            added = await send(link, calls)
+            at_work.cancel()
+            await asyncio.sleep(0)
+            return added
+
+        monkeypatch.setattr(clocked.runtime.producer, "send", stopped)
+        at_work = asyncio.create_task(scheduler.run())
+        with pytest.raises(asyncio.CancelledError):
+            await at_work
+        entry, _ = await entries.load(clocked.storage, "tick")
+        assert (entry.planned, entry.last) == ([], NEW_YEAR_US + US_PER_S)
+
+    on_loop(clocked, test)
+
+
 def test_what_nobody_enqueued_for_an_hour_follows_the_policy(clocked):
     async def test():
         table = timetable(every="10m", missed="all")
@@ -201,6 +255,23 @@ def test_new_expression_of_a_known_name_begins_now(clocked):
         clocked.runtime.clock.advance(2)
         await scheduler.enqueue_due()
         assert await added(clocked) == [102]
+
+    on_loop(clocked, test)
+
+
+def test_what_the_program_says_that_was_started_last_holds_for_all_schedulers(clocked):
+    async def test():
+        old = Scheduler(clocked.runtime, timetable())
+        await old.enqueue_due()
+        new = Scheduler(clocked.runtime, timetable(every="5s", args=["new"]))
+        await new.enqueue_due()
+        for _ in range(12):
+            clocked.runtime.clock.advance(1)
+            await old.enqueue_due()
+            await new.enqueue_due()
+        assert await added(clocked) == [5, 10]
+        ids = [task_id(clocked.name, "tick", NEW_YEAR_US + second * US_PER_S) for second in (5, 10)]
+        assert [(await clocked.get(one)).args for one in ids] == [["new"], ["new"]]
 
     on_loop(clocked, test)
 

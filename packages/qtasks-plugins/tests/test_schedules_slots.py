@@ -155,7 +155,10 @@ def test_an_expression_that_was_stored_is_read_again(when):
 
 
 def test_a_trigger_of_apscheduler_is_not_read_again():
-    assert triggers.read_again(triggers.Foreign(IntervalTrigger(minutes=5)).expression, "") is None
+    for trigger, expression in ((IntervalTrigger(minutes=5), "interval[0:05:00]"), (Standing(), "Standing")):
+        foreign = triggers.Foreign(trigger)
+        assert foreign.expression == expression  # the same in each process
+        assert triggers.read_again(foreign.expression, foreign.zone) is None
 
 
 # Decisions.
@@ -209,9 +212,23 @@ def test_at_most_a_hundred_missed_slots_are_enqueued_the_last_ones():
     assert entry.missed == 400
 
 
+def test_the_last_ones_are_made_up_for_also_of_more_than_anybody_looks_at():
+    entry = decided("all", 7200 * US_PER_S, "1s")
+    assert entry.planned == [NOON + second * US_PER_S for second in range(7200 - 130, 7201)]
+    assert (entry.position, entry.next) == (NOON + 7200 * US_PER_S, NOON + 7201 * US_PER_S)
+
+
+def test_slots_of_a_burst_that_is_long_over_are_made_up_for_once():
+    burst = triggers.cron("* * 0 1 1 *", "UTC")  # each second of one hour a year
+    june = us("2026-06-01T00:00+00:00")
+    entry = policy.decide(policy.begin(told("once"), burst, us("2025-12-31T00:00+00:00")), burst, june)
+    assert len(entry.planned) == 1
+    assert (entry.position, entry.next) == (june, us("2027-01-01T00:00+00:00"))
+
+
 def test_after_a_long_time_without_workers_the_next_slot_is_to_come():
     entry = decided("once", 100_000 * MIN + 40 * US_PER_S)
-    assert len(entry.planned) == 1
+    assert entry.planned == [NOON + 100_000 * MIN]
     assert entry.next == NOON + 100_001 * MIN
     assert policy.decide(replace(entry, planned=[]), triggers.every("1m"), entry.next).planned == [entry.next]
 
@@ -236,3 +253,14 @@ def test_what_passed_while_a_schedule_was_paused_is_not_missed():
     entry = policy.resumed(replace(decided("all", MIN), planned=[], paused=True), when, NOON + 9 * MIN + 1)
     assert (entry.paused, entry.next) == (False, NOON + 10 * MIN)
     assert policy.decide(entry, when, NOON + 10 * MIN).planned == [NOON + 10 * MIN]
+
+
+@pytest.mark.parametrize("ahead_s", [20, 40])
+def test_what_a_clock_that_is_ahead_has_decided_stays_so_unless_it_is_far_ahead(ahead_s):
+    entry = replace(decided("all", MIN), planned=[])
+    when, now = triggers.every("1s"), entry.position - ahead_s * US_PER_S
+    position = entry.position if ahead_s == 20 else now
+    paused = replace(entry, paused=True)
+    assert policy.resumed(paused, when, now).position == position
+    assert policy.resumed(paused, when, now).next == position + US_PER_S
+    assert policy.retold(entry, replace(told(), expression="every 1s"), when, now).position == position

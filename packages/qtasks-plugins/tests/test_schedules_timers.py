@@ -71,7 +71,8 @@ def test_timer_enqueues_a_task_by_its_name(plain, kind):
         ran.set()
 
     timer = kind(plain)
-    assert timer.add_task("greet", "Ann", trigger="0 * * * *", mark="!", priority=5, timeout=3) == "timer.greet"
+    name = timer.add_task("greet", "Ann", trigger="0 * * * *", mark="!", priority=5, timeout=3)
+    assert name.startswith("timer.greet.")
     with in_memory(plain) as clock, running(plain), Ticking(plain, timer):
         clock.advance(3600)
         assert ran.wait(PATIENCE_S)
@@ -81,11 +82,19 @@ def test_timer_enqueues_a_task_by_its_name(plain, kind):
 def test_timer_takes_triggers_of_apscheduler_and_schedules(plain):
     timer = SyncTimer(plain)
     timer.add_task(task_name="a", trigger=IntervalTrigger(minutes=5))
-    assert timer.add_task("a", trigger=Schedule(every="5m", args=[1])) == "timer.a-2"
+    assert timer.add_task("a", trigger=Schedule(every="5m", args=[1], name="mine")) == "mine"
     with in_memory(plain), Ticking(plain, timer):
         until(lambda: len(facts(plain)) == 2)
         assert [row["expression"] for row in facts(plain)] == ["interval[0:05:00]", "every 5m"]
         assert len(do(plain, control.coming, (), 5)) == 5
+
+
+def test_timers_of_one_application_replace_each_other_only_where_they_say_the_same(plain):
+    white, red, again = SyncTimer(plain), SyncTimer(plain), SyncTimer(plain)
+    name = white.add_task("flash", "white", trigger="* * * * *")
+    assert red.add_task("flash", "red", trigger="* * * * *") != name
+    assert red.add_task("flash", "white", trigger="*/2 * * * *") != name
+    assert again.add_task("flash", "white", trigger="* * * * *") == name
 
 
 @pytest.mark.parametrize(
@@ -111,5 +120,18 @@ def test_timer_on_a_loop_of_the_program_ends_when_it_is_cancelled(plain):
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
         assert task.cancelled()
+
+    asyncio.run(run())
+
+
+def test_timer_leaves_the_connection_open_that_its_program_has_opened(plain):
+    async def run():
+        await plain.runtime.link.open()
+        task = asyncio.create_task(AsyncTimer(plain).run())
+        await asyncio.sleep(0)
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+        assert plain.runtime.link.opened
+        await plain.runtime.link.close()
 
     asyncio.run(run())

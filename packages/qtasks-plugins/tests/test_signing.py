@@ -16,7 +16,7 @@ from qtasks.testing import in_memory, running
 from qtasks_plugins.signing.keyring import Keyring, SignatureError
 
 PATIENCE_S = 20.0
-OLD, NEW = (f"{name}:{secrets.token_hex(32)}" for name in ("old", "new"))
+OLD, NEW = f"old:{'1f' * 32}", f"new:{'2e' * 32}"  # the same in all processes that run tests
 
 
 @pytest.fixture
@@ -363,3 +363,15 @@ def test_who_does_not_sign_pays_nothing():
     hooks = QueueTasks("shop", f"memory://{new_id()}").hooks.dispatch
     assert not hooks.broker_write_message
     assert not hooks.broker_read_message
+
+
+def test_the_environment_does_not_weaken_what_the_program_requires(monkeypatch, stranger, ran):
+    monkeypatch.setenv("QTASKS_SIGNING_KEYS", OLD)
+    monkeypatch.setenv("QTASKS_SIGNING", "accept")
+    shop = QueueTasks(stranger.name, broker=stranger.broker, storage=stranger.storage)
+    shop.task("note")(ran.append)
+    shop.add_plugin(SigningPlugin(OLD))
+    good, refused = shop.add_task("note", 1), stranger.add_task("note", 2)
+    with running(shop):
+        assert good.wait_result(PATIENCE_S).status is TaskStatus.SUCCESS
+        assert refused.wait_result(PATIENCE_S).error == "signature: it is not signed"

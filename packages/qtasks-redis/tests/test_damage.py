@@ -176,6 +176,17 @@ def test_damaged_queue_takes_nothing_from_another(rig, server, key):
     assert [delivery.id for delivery in worker.take(3, ["a", "b"], in_hand=[])] == ids
 
 
+def test_clock_that_is_set_back_makes_no_lease_longer(rig):
+    task = rig.add()
+    dead, alive = rig.worker(), rig.worker(lease_s=60)
+    dead.take()
+    rig.clock.advance(-500)
+    assert alive.beat()
+    rig.clock.advance(16)
+    assert alive.beat()
+    assert [delivery.id for delivery in alive.take()] == [task]
+
+
 def test_layout_that_is_no_number_is_named(rig, server, key):
     server.set(key("layout"), "old")
     with pytest.raises(BackendCorruptError) as caught:

@@ -118,6 +118,27 @@ def test_a_push_that_is_lost_is_made_good_while_many_others_expire(on_bench):
     on_bench(scenario)
 
 
+def test_a_wish_to_cancel_reaches_whoever_listens_for_the_owner(on_bench):
+    async def scenario(bench):
+        await bench.publish()
+        [delivery] = await bench.taker.take(bench.owner, ["default"], 10, 0)
+        looked, run = asyncio.Event(), bench.somebody._run
+
+        async def noted(name, *args):
+            answer = await run(name, *args)
+            looked.set()
+            return answer
+
+        bench.somebody._run = noted
+        listening = asyncio.create_task(bench.somebody.cancel_requests(bench.owner, (), 15.0))
+        await looked.wait()
+        await bench.producer.cancel(delivery.id, "no")
+        async with asyncio.timeout(5):
+            assert await listening == {delivery.id: "no"}
+
+    on_bench(scenario)
+
+
 def test_nothing_is_kept_of_an_owner_that_has_lost_its_lease(on_bench):
     async def scenario(bench):
         assert await bench.taker.take(bench.owner, ["default"], 10, 0) == []

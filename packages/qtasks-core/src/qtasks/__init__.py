@@ -56,7 +56,12 @@ _MODULES = {name: f"qtasks.{module}" for module, names in _HOMES.items() for nam
 def __getattr__(name: str) -> Any:
     if name not in _MODULES:
         raise AttributeError(f"module 'qtasks' has no attribute {name!r}")
-    value = getattr(importlib.import_module(_MODULES[name]), name)
+    try:
+        value = getattr(importlib.import_module(_MODULES[name]), name)
+    except ImportError as error:
+        from qtasks.compat.finder import explain
+
+        raise explain(error) from error
     globals()[name] = value
     return value
 

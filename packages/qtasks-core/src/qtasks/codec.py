@@ -145,7 +145,8 @@ def _walk_object(value: Any, path: _Path, depth: int) -> None:
             _walk(getattr(value, name), (path, name), depth + 1)
         raise EncodeError(
             f"{_show(path)}: a value of type {type(value).__name__} cannot be encoded ({error}).",
-            "Pass JSON values, datetime, UUID, Decimal, bytes, enums, attrs, dataclasses or msgspec structs.",
+            "Pass JSON values, datetime, UUID, Decimal, bytes, enums, attrs, dataclasses, msgspec structs, or "
+            'what plugins know: pip install "qtasks-plugins[pydantic]".',
         ) from error
     _walk(builtin, path, depth)
 

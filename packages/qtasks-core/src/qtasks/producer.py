@@ -132,7 +132,7 @@ class Producer:
 
     async def _storage_add(self, link: Link, message: TaskMessage) -> TaskMessage:
         values = await self._runtime.hooks.dispatch.storage_add(
-            storage=link.storage, uuid=UUID(message.id), task_status=TaskStatus.NEW
+            storage=link.storage, uuid=message.uuid, task_status=TaskStatus.NEW
         )
         return msgspec.structs.replace(message, id=answered("storage_add", values["uuid"], UUID).hex)
 

@@ -16,7 +16,7 @@ from qtasks.errors import DeadlineError, LimitError, MalformedMessageError, QTas
 from qtasks.message import ErrorInfo, Record, StreamSlice, TaskMessage
 from qtasks.options import Duration, seconds
 from qtasks.runtime import Link, Runtime
-from qtasks.types import TaskStatus
+from qtasks.types import US_PER_S, TaskStatus
 
 R = TypeVar("R")
 
@@ -120,7 +120,8 @@ class Task(Generic[R]):
     @property
     def updated_at(self) -> dt.datetime:
         """When its record was last written, UTC."""
-        return self.created_at if self._record is None else _datetime(self._record.updated)
+        us = self.message.enqueued if self._record is None else self._record.updated
+        return dt.datetime.fromtimestamp(us / US_PER_S, tz=dt.UTC)
 
     @property
     def returning(self) -> R | None:
@@ -343,7 +344,3 @@ class TaskStream:
 
 def _limit_s(timeout: Duration) -> float:
     return NO_LIMIT_S if timeout is None else seconds(timeout, "timeout")
-
-
-def _datetime(us: int) -> dt.datetime:
-    return dt.datetime.fromtimestamp(us / 1_000_000, tz=dt.UTC)

@@ -130,6 +130,35 @@ def test_a_project_without_a_plugin_is_told_what_to_write(installed):
     assert "[project.entry-points.qtasks]" in err
 
 
+def test_a_project_file_that_is_no_toml_is_told(installed):
+    distribution(SOUND)
+    Path("acme/pyproject.toml").write_text("[project\n")
+    code, _, err = installed("plugins", "check", "acme")
+    assert code == 2
+    assert "cannot be read" in err
+    assert "Traceback" not in err
+
+
+def test_an_entry_point_that_ends_the_process_is_a_problem(installed):
+    distribution("raise SystemExit(0)")
+    findings, code = checked(installed)
+    assert (findings["hooks"]["state"], code) == ("problem", 1)
+    assert "SystemExit" in findings["hooks"]["found"]
+
+
+def test_an_entry_point_that_prints_as_python_ends_is_measured_all_the_same(installed):
+    distribution("import atexit; atexit.register(print, 'bye')" + SOUND.replace("acme:greet", "qtasks.cli.init:init"))
+    out = installed("plugins", "check", "acme")[1]
+    assert " ms" in out
+
+
+def test_the_password_of_a_url_is_not_shown(installed):
+    assert invoke("plugins", "new", "broker", "qtasks-acme", "--path", "acme").exit_code == 0
+    findings, code = checked(installed, "--url", "acme://me:secret@here/there")
+    assert (findings["conformance"]["state"], code) == ("problem", 1)
+    assert "secret" not in str(findings)
+
+
 def test_a_name_that_is_not_installed_is_answered_with_those_that_are():
     answer = invoke("plugins", "check", "nosuch")
     assert answer.exit_code == 2

@@ -55,6 +55,11 @@ def test_the_help_imports_no_command():
     assert not any(name.startswith(("qtasks.stats", "qtasks.backends", "qtasks.worker")) for name in ours)
 
 
+def test_a_command_of_a_plugin_that_is_not_there_is_answered_with_its_pip_line(monkeypatch):
+    monkeypatch.setenv("QTASKS_PLUGINS", "")
+    assert 'pip install "qtasks-plugins[schedules]"' in invoke("schedule", "ls").stderr
+
+
 def test_the_version_is_told():
     assert invoke("--version").stdout == f"qtasks {__version__}\n"
 

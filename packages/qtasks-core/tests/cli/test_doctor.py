@@ -25,8 +25,19 @@ def test_tasks_that_nobody_takes_are_a_problem_with_its_mend(qtasks, queue):
     answer = qtasks("doctor", "--json")
     assert answer.exit_code == UNHEALTHY
     problem = findings(answer, "problem")["queues"]
-    assert problem["found"] == "default: 1 waiting, and no worker serves it"
+    assert problem["found"] == "default: 1 waiting, 0 delayed, and no worker serves it"
     assert problem["mend"].endswith("run -Q default")
+
+
+def test_tasks_whose_time_has_not_come_are_a_warning(qtasks, queue):
+    @queue.task
+    def later():
+        """It is not run."""
+
+    later.options(delay="1h").add_task()
+    answer = qtasks("doctor", "--json")
+    assert answer.exit_code == 0
+    assert findings(answer, "warning")["queues"]["found"] == "default: 0 waiting, 1 delayed, and no worker serves it"
 
 
 def test_tasks_that_a_worker_serves_are_none(qtasks, queue):

@@ -3,6 +3,7 @@
 import json
 
 import pytest
+from cli.support import invoke
 
 SOUND = """
 from qtasks import hookimpl
@@ -65,3 +66,11 @@ def test_strict_mode_refuses_to_start_and_names_them_all(installed, app_file, si
     assert "3 of the plugins failed to load" in err
     assert all(f"- {name}: " in err for name, (state, _) in REASONS.items() if state == "failed")
     assert "unlisted" not in err
+
+
+def test_the_help_says_in_a_line_what_strict_mode_refuses(monkeypatch):
+    monkeypatch.setenv("QTASKS_PLUGINS", "nosuch")
+    monkeypatch.setenv("QTASKS_PLUGINS_STRICT", "1")
+    answer = invoke("--help")
+    assert answer.exit_code == 1
+    assert "- nosuch: in QTASKS_PLUGINS, but not installed." in answer.stderr

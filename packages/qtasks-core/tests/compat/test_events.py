@@ -133,3 +133,15 @@ def test_a_wrong_name_is_refused_where_it_stands(app):
 
 def test_an_application_without_listeners_has_no_plugin_for_them(app):
     assert [plugin.name for plugin in app.plugins if "event" in plugin.name] == []
+
+
+def test_an_object_that_is_called_asynchronously_is_awaited(app):
+    heard = []
+
+    class Listener:
+        async def __call__(self, model):
+            heard.append(model.status)
+
+    app.events.on.task_success(Listener())
+    run(app, lambda: None)
+    assert heard == ["success"]

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from qtasks.compat import table
+from qtasks.compat.finder import explain
 
 REFERENCE = Path(__file__).parents[4] / "docs" / "reference" / "old-names.md"
 
@@ -95,6 +96,7 @@ class Hidden:
 sys.meta_path.insert(0, Hidden())
 import qtasks
 found = {"": sorted(name for name in sys.modules if name.startswith(("qtasks.", "click", "asyncio")))}
+from qtasks.compat.finder import explain
 from qtasks.compat.table import NAMES
 for path, names in NAMES.items():
     for name in names:
@@ -113,12 +115,20 @@ def alone():
     return json.loads(run.stdout)
 
 
+def test_an_installation_over_qtasks_1_7_is_told_as_such(monkeypatch):
+    hidden = ImportError("cannot import name 'US_PER_S' from 'qtasks.types'")
+    assert explain(hidden) is hidden
+    monkeypatch.setattr("importlib.metadata.version", {"qtasks": "1.7.3"}.__getitem__)
+    assert "qtasks 1.7.3" in str(explain(hidden))
+    assert "pip uninstall qtasks" in str(explain(hidden))
+
+
 PIP_LINES = {
     "RedisBroker": "pip install qtasks-redis",
     "RedisStorage": "pip install qtasks-redis",
     "RedisGlobalConfig": "pip install qtasks-redis",
-    "RabbitMQBroker": "pip install qtasks-rabbitmq",
-    "KafkaBroker": "pip install qtasks-kafka",
+    "RabbitMQBroker": "pip install qtasks-rabbitmq (not published yet)",
+    "KafkaBroker": "pip install qtasks-kafka (not published yet)",
     "Depends": "pip install qtasks-plugins",
     "ScopeEnum": "pip install qtasks-plugins",
     "DependsPlugin": "pip install qtasks-plugins",

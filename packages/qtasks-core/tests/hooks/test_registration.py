@@ -7,6 +7,7 @@ import attrs
 import pytest
 from qtasks.errors import PluginError
 from qtasks.hooks import SPECS, HookRegistry, Plugin, PluginInfo, hookimpl
+from qtasks.runtime import drive
 
 
 def plain(self):
@@ -287,3 +288,21 @@ def test_a_selection_that_selects_nothing_is_refused(selection, cause, mend):
     with pytest.raises(PluginError, match=cause) as raised:
         hooks_of(**selection)
     assert mend in raised.value.hint
+
+
+def test_a_plugin_that_came_while_only_some_were_called_stays(registry):
+    class Heard:
+        def __init__(self):
+            self.workers = []
+
+        @hookimpl
+        def worker_start(self, worker):
+            self.workers.append(worker)
+
+    before, meanwhile = Heard(), Heard()
+    registry.add(before)
+    with registry.only([]):
+        registry.add(meanwhile)
+        drive(registry.dispatch.worker_start(worker=1))
+    drive(registry.dispatch.worker_start(worker=2))
+    assert (before.workers, meanwhile.workers) == ([2], [1, 2])

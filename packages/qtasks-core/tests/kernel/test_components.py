@@ -5,9 +5,15 @@ from kernel.support import PATIENCE_S, TroubledBroker, new_store, troubled_app, 
 from qtasks import QueueTasks
 from qtasks.backends.memory.global_config import MemoryGlobalConfig
 from qtasks.backends.memory.storage import MemoryStorage
+from qtasks.backends.memory.store import MemoryComponent
 from qtasks.errors import BackendMissingError, BackendUnavailableError, ConfigError, PublishError
 from qtasks.message import new_id
 from qtasks.testing import running
+
+
+def test_an_empty_url_is_an_error_and_not_the_default():
+    with pytest.raises(ConfigError, match="is not a URL"):
+        QueueTasks(broker_url="")
 
 
 def test_a_missing_backend_is_answered_with_the_line_that_installs_it():
@@ -87,6 +93,19 @@ def test_nothing_is_made_beside_an_object_from_a_url_without_its_password():
     assert (
         QueueTasks("kernel", broker=SecretiveBroker(store), storage=storage, global_config=settings).storage is storage
     )
+
+
+def test_an_object_with_a_password_is_given_its_siblings_by_the_backend_itself():
+    class OpenHandedBroker(SecretiveBroker):
+        def beside(self, kind):
+            return kind(self.store, "test") if issubclass(kind, MemoryComponent) else None
+
+    store = new_store()
+    app = QueueTasks("kernel", broker=OpenHandedBroker(store))
+    assert app.runtime.link.shared
+    assert app.global_config.backend.store is store
+    apart = QueueTasks("kernel", broker=OpenHandedBroker(store), storage_url=f"memory://{new_id()}")
+    assert (apart.runtime.link.shared, apart.global_config.backend.store is store) == (False, False)
 
 
 def test_the_url_of_the_environment_is_the_default(monkeypatch):

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 from kernel.support import PATIENCE_S
-from qtasks import TaskFailed, TaskStatus
+from qtasks import TaskFailed, TaskStatus, hookimpl
 from qtasks.errors import ConfigError
 from qtasks.executor.executor import TaskExecutor
 from qtasks.testing import running
@@ -101,6 +101,35 @@ def test_what_a_task_raises_is_told_to_who_asks_for_the_result(app, function):
     assert "return x * 2" in raised.value.traceback
     assert "qtasks/executor" not in raised.value.traceback
     assert failed.traceback == raised.value.traceback
+
+
+@pytest.mark.parametrize("function", [double, double_async], ids=["function", "coroutine"])
+def test_the_traceback_of_a_task_that_plugins_lead_around_begins_in_its_function(app, function):
+    class Around:
+        @hookimpl
+        async def task_executor_around(self, call_next):
+            return await call_next()
+
+    app.add_plugin(Around())
+    task = app.task("t")(function)
+    with running(app):
+        failed = task.add_task({}, timeout=PATIENCE_S)
+    assert failed.traceback.count("  File ") == 1
+    assert "return x * 2" in failed.traceback
+
+
+def test_a_plugin_around_a_task_that_raises_is_in_the_traceback(app):
+    class Around:
+        @hookimpl
+        async def task_executor_around(self, call_next):
+            await call_next()
+            raise ValueError("after all")
+
+    app.add_plugin(Around())
+    task = app.task("t")(double)
+    with running(app):
+        failed = task.add_task(1, timeout=PATIENCE_S)
+    assert 'raise ValueError("after all")' in failed.traceback
 
 
 def test_the_causes_of_an_error_are_told(app):

@@ -4,11 +4,11 @@ import pytest
 from attrs import evolve
 from kernel.support import PATIENCE_S, TroubledBroker, broker_of, queue_of, wait_until
 from msgspec.structs import replace
-from qtasks import QueueTasks
+from qtasks import QueueTasks, hookimpl
 from qtasks.backends.memory.global_config import MemoryGlobalConfig
 from qtasks.backends.memory.storage import MemoryStorage
 from qtasks.backends.memory.store import Store
-from qtasks.errors import BackendUnavailableError, PublishError
+from qtasks.errors import BackendUnavailableError, MalformedMessageError, PublishError
 from qtasks.message import Outcome, new_id
 from qtasks.ports import BackendContext
 from qtasks.testing import running
@@ -140,3 +140,19 @@ def test_a_task_that_expired_while_the_broker_kept_it_does_not_run():
     with running(app):
         assert added.wait_result(PATIENCE_S).status is TaskStatus.EXPIRED
     assert runs == []
+
+
+@pytest.mark.parametrize("crashes", [0, 3])
+def test_nothing_of_a_message_is_used_before_the_plugins_have_read_it(crashes):
+    class Refusing:
+        @hookimpl
+        def broker_read_message(self):
+            raise MalformedMessageError("not from us")
+
+    app, _ = split_app(NeverEndingBroker, StoppedClock())
+    app.broker.crashes = crashes
+    app.add_plugin(Refusing())
+    added = app.task("late")(print).options(expires=0.001)().add_task()
+    with running(app):
+        ended = added.wait_result(PATIENCE_S)
+    assert (ended.status, ended.error) == (TaskStatus.DEAD, "malformed: not from us")

@@ -7,6 +7,7 @@ import pytest
 from kernel.support import PATIENCE_S, Gate, queue_of, troubled_app, wait_until
 from qtasks import QueueConfig, QueueTasks, TaskStatus
 from qtasks.app.starter import Starter
+from qtasks.asyncio import QueueTasks as AsyncQueueTasks
 from qtasks.errors import BackendUnavailableError
 from qtasks.message import new_id
 from qtasks.testing import running
@@ -140,6 +141,16 @@ def test_an_application_runs_for_ever_until_it_is_stopped(app):
     app.stop()
     thread.join(PATIENCE_S)
     assert not thread.is_alive()
+
+
+def test_a_stop_may_be_awaited_in_the_awaitable_face(recwarn):
+    async def main():
+        app = AsyncQueueTasks("kernel", f"memory://{new_id()}")
+        app.stop()
+        return await app.stop()
+
+    assert asyncio.run(main()) is None
+    assert not recwarn.list
 
 
 def test_a_stop_without_a_worker_is_nothing(app):

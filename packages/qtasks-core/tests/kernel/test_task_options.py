@@ -38,6 +38,15 @@ def test_a_value_of_a_wrong_kind_is_told_with_what_was_expected(memory_app, opti
     assert "t" not in memory_app.tasks
 
 
+@pytest.mark.parametrize("word", ["cron", "every", "schedule"])
+def test_a_schedule_that_nobody_would_heed_is_refused(word):
+    app = QueueTasks(broker_url="memory://", plugins=[])
+    with pytest.raises(ConfigError, match=f"nothing here heeds {word}=") as caught:
+        app.task("t", **{word: "1m"})(print)
+    assert "qtasks-plugins[schedules]" in caught.value.hint
+    assert "t" not in app.tasks
+
+
 def test_headers_of_a_call_are_a_dict(memory_app):
     with pytest.raises(ConfigError, match="headers: expected a dict, found 'x'"):
         memory_app.task("t")(print).options(headers="x")

@@ -11,7 +11,7 @@ import select
 import socket
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 from weakref import WeakValueDictionary
 
@@ -36,8 +36,7 @@ class BlockingLink(Link):
         self.used = time.monotonic()
         self._socket = sock
         self._reader = new_reader()
-        self._incoming = select.poll()
-        self._incoming.register(sock, select.POLLIN)
+        self._has_come = _watch(sock)
 
     @property
     def is_open(self) -> bool:
@@ -46,7 +45,7 @@ class BlockingLink(Link):
 
     def is_clean(self) -> bool:
         """Whether nothing has come that nobody asked for."""
-        return not self._incoming.poll(0) and not self._reader.has_data()
+        return not self._has_come() and not self._reader.has_data()
 
     async def request(self, commands: Sequence[Command], timeout_s: float) -> list[Any]:
         """Send commands and wait for their replies."""
@@ -208,3 +207,12 @@ def _lose(session: Session, link: BlockingLink) -> None:
     link.close()
     session.push = None
     session.subscriptions.stir()
+
+
+def _watch(sock: socket.socket) -> Callable[[], Any]:
+    """What tells, at once, whether something has come over a socket."""
+    if not hasattr(select, "poll"):  # Windows
+        return lambda: select.select([sock], [], [], 0)[0]
+    incoming = select.poll()
+    incoming.register(sock, select.POLLIN)
+    return lambda: incoming.poll(0)

@@ -100,6 +100,10 @@ class RedisComponent(Component):
         """The same server; every call blocks its thread instead of suspending."""
         return type(self)(self.server, blocks=True)
 
+    def beside(self, kind: type[Any]) -> Any:
+        """Another component of the same server; None for a class of another backend."""
+        return kind(self.server) if issubclass(kind, RedisComponent) else None
+
     @property
     def url(self) -> str:
         """The URL without its secrets."""

@@ -41,7 +41,7 @@ class RedisGlobalConfig(RedisComponent, GlobalConfig):
     async def set(self, name: str, key: str, value: JSON) -> None:
         """Keep a setting or drop it; tell those who watch."""
         text = b"" if value is None else encode_value(value, f"{name}.{key}")
-        await self._run("set", self._key("changes"), f"{name}\0{key}", text)
+        await self._run("set", f"{name}\0{key}", text)
 
     async def wait_change(self, version: int, timeout_s: float) -> int:
         """Wait for the next change of any setting."""

@@ -1,4 +1,4 @@
-"""The settings of our connections, beside what redis-py has for them.
+"""The settings of our connections, beside what redis-py would have for them.
 
 Each says why it has its value. What an application may choose is in its URL (`location`) and in
 `BackendContext.call_timeout_s`; the latter is the only time-out of reading and writing, once connected.

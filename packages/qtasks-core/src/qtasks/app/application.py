@@ -6,7 +6,6 @@ import logging
 import os
 from collections.abc import Iterable, Sequence
 from typing import Any, Literal
-from urllib.parse import urlsplit
 from uuid import UUID
 
 from qtasks._version import __version__
@@ -30,6 +29,9 @@ from qtasks.router import Declarations, shared
 from qtasks.runtime import Call, Link, Make, Runtime, drive
 from qtasks.task import PreparedCall, RegisteredTask, call_options, send_one
 
+SCHEDULED = {"cron", "every", "schedule"}
+"""What a task says that is to be enqueued by itself. Words that nobody knows are ignored, but these not."""
+
 FLUSH_BATCH = 1000
 """How many records `flush_all` deletes in one step."""
 
@@ -46,7 +48,7 @@ class Application(Declarations):
         config: the settings.
         events: what is listened to from the beginning; more can be added to `app.events`.
         storage_url: where results are kept; None is where the broker is, if a storage is served there.
-        storage: a storage object, in place of a URL; one beside a broker object whose URL has a password must be given.
+        storage: a storage object, in place of a URL.
         global_config: a global config object; None goes by the storage.
         plugins: names of the installed plugins to load; None loads all that are allowed.
         starter: the class that runs a worker in this process, in place of `Starter`.
@@ -110,7 +112,7 @@ class Application(Declarations):
         self.runtime.producer = Producer(self.runtime)
         self.events.attach(self.hooks)
         self.home.settle(self.runtime)
-        self.tasks.admit = lambda definition: drive(self.hooks.dispatch.register_task(task_func=definition))
+        self.tasks.admit = self._admit
         shared.include_in(self.runtime)
 
     # Wiring.
@@ -123,31 +125,33 @@ class Application(Declarations):
         storage: Storage | None,
         global_config: GlobalConfig | None,
     ) -> Link:
-        if broker is not None and broker_url is not None:
-            raise ConfigError("Give broker= or broker_url=, not both.")
-        if storage is not None and storage_url is not None:
-            raise ConfigError("Give storage= or storage_url=, not both.")
         context = BackendContext(namespace=self.name, call_timeout_s=self.config.call_timeout)
-        where = broker_url or (broker.url if broker is not None else os.environ.get("QTASKS_URL", DEFAULT_URL))
-        kept = storage_url or (storage.url if storage is not None else self._beside(where, "storage", broker))
-        if broker is None:
-            broker = self.backends.make("broker", where, context)
-        if global_config is None:
-            global_config = self.backends.make("global_config", self._beside(kept, "global_config", storage), context)
-        if storage is None:
-            storage = self.backends.make("storage", kept, context)
-        return GatheringLink(broker, storage, Settings(global_config, self.hooks.dispatch), storage.shares(broker))
+        asked: tuple[tuple[Role, Component | None, str | None], ...] = (
+            ("broker", broker, broker_url),
+            ("storage", storage, storage_url),
+            ("global_config", global_config, None),
+        )
+        where, near = os.environ.get("QTASKS_URL", DEFAULT_URL), None
+        parts: list[Any] = []
+        for role, given, url in asked:  # each is where the one before it is, unless it is said or served elsewhere
+            if given is not None and url is not None:
+                raise ConfigError(f"Give {role}= or {role}_url=, not both.")
+            if given is not None:
+                where, near = given.url, given
+            elif url is not None or (parts and not self.backends.serves(role, where)):
+                where, near = DEFAULT_URL if url is None else url, None
+            parts.append(self.backends.make(role, where, context, near) if given is None else given)
+        settings = Settings(parts[2], self.hooks.dispatch)
+        return GatheringLink(parts[0], parts[1], settings, parts[1].shares(parts[0]))
 
-    def _beside(self, url: str, role: Role, given: Component | None) -> str:
-        """The URL of a component that was not given: that of `given`, or of what was asked for, if it serves it."""
-        if not self.backends.serves(role, url):
-            return DEFAULT_URL
-        if given is not None and "@" in urlsplit(url).netloc:
+    def _admit(self, definition: TaskDefinition) -> None:
+        hook = self.hooks.dispatch.register_task
+        if not hook and (words := SCHEDULED & definition.options.extra.keys()):
             raise ConfigError(
-                f"No {role} can be made beside the {type(given).__name__} at {url}: it does not tell its password.",
-                f"Give {role}= too, or a URL in the place of the object.",
+                f"Task {definition.name}: nothing here heeds {min(words)}=, so it would never be enqueued by itself.",
+                'Schedules are a plugin: pip install "qtasks-plugins[schedules]"; `qtasks plugins list` shows what is there.',
             )
-        return url
+        drive(hook(task_func=definition))
 
     def _bridge(self, make: Make[Any]) -> Any:
         from qtasks.app.bridge import run_on_background_loop
@@ -195,7 +199,7 @@ class Application(Declarations):
 
         Args:
             plugin: an object or module with functions marked `@hookimpl`, or an old-style plugin with
-                `trigger(name, **kwargs)`.
+                `trigger(name, **kwargs)`. One of the class of an installed plugin that is loaded adds nothing.
             trigger_names: the only hooks to register it for; None is all, `["-"]` only start and stop.
             component: only hooks of this component; `worker` includes `task_executor`.
 

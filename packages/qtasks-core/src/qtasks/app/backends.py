@@ -30,6 +30,9 @@ DISTRIBUTIONS = {
 }
 """Our own distributions, for the line that says what to install."""
 
+COMING = {"qtasks-rabbitmq", "qtasks-kafka"}
+"""Those of them that cannot be installed yet."""
+
 _MEANT = {"rabbitmq": "Did you mean 'amqp'?"}
 """What to say of words that are like none of ours."""
 
@@ -61,12 +64,18 @@ class Backends:
         """The registered schemes, sorted."""
         return sorted(self._targets[role])
 
-    def make(self, role: Role, url: str, context: BackendContext) -> Any:
+    def make(self, role: Role, url: str, context: BackendContext, near: Component | None = None) -> Any:
         """Make the component that serves a URL.
+
+        Args:
+            role: what it is to be.
+            url: where it is.
+            context: what it is told beside that.
+            near: the component whose URL it is, where nothing but that is known: it lacks the password.
 
         Raises:
             BackendMissingError: nothing serves the scheme; the hint says what to install.
-            ConfigError: the URL is not understood.
+            ConfigError: the URL is not understood, or lacks the password.
             PluginError: what is registered cannot be imported.
         """
         found = scheme(url)
@@ -74,12 +83,20 @@ class Backends:
         if target is None:
             hint = "A plugin has to bring it: none of the distributions of QTasks does."
             if distribution := DISTRIBUTIONS.get(found.partition("+")[0]):
-                hint = f"Install one: pip install {distribution}."
+                hint = f"Install one: pip install {distribution}{' (not published yet)' * (distribution in COMING)}."
             elif meant := _MEANT.get(found) or did_you_mean(found, [*DISTRIBUTIONS, *self._targets[role]]):
                 hint = meant
             installed = f"Installed here: {', '.join(self.schemes(role)) or 'none'}."
             raise BackendMissingError(f"No {_WORDS[role]} for {found}://.", f"{hint} {installed}")
-        return _load(target).from_url(url, context)
+        kind = _load(target)
+        if near is not None and (beside := near.beside(kind)) is not None:
+            return beside
+        if near is not None and "@" in urlsplit(url).netloc:
+            raise ConfigError(
+                f"No {role} can be made beside the {type(near).__name__} at {url}: it does not tell its password.",
+                f"Give {role}= too, or a URL in the place of the object.",
+            )
+        return kind.from_url(url, context)
 
 
 def scheme(url: str) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Generator, Sequence
 from typing import Any, overload
 from uuid import UUID
 
@@ -46,6 +46,13 @@ class Runs(Application):
             self.runtime.run_blocking(lambda _link: hook(qtasks=self, starter=self.starter), "stop()")
         if self.starter is not None:
             self.starter.stop()
+
+
+class _Done:
+    """What need not be awaited and may be, of what is done at once."""
+
+    def __await__(self) -> Generator[None, None, None]:
+        yield from ()
 
 
 class QueueTasks(SyncDeclarations, Runs):
@@ -154,6 +161,11 @@ class AsyncQueueTasks(AsyncDeclarations, Runs):
     async def ping(self, server: bool = True) -> bool:
         """Like `QueueTasks.ping`, awaited."""
         return await self.runtime.run_async(self._ping) if server else True
+
+    def stop(self) -> Awaitable[None]:  # type: ignore[override]  # who expects nothing may leave it
+        """Like `QueueTasks.stop`, at once; it may also be awaited, as in programs for QTasks 1.7."""
+        super().stop()
+        return _Done()
 
     async def flush_all(self) -> None:
         """Like `QueueTasks.flush_all`, awaited."""

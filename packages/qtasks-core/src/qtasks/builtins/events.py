@@ -11,6 +11,7 @@ import attrs
 
 from qtasks.errors import ConfigError, did_you_mean
 from qtasks.hooks import hookimpl
+from qtasks.hooks.implementation import is_async
 from qtasks.types import TaskStatus
 
 if TYPE_CHECKING:
@@ -123,8 +124,7 @@ class Listener:
                 await answer
 
         self.name = f"events.{name}"
-        waits = inspect.iscoroutinefunction(inspect.unwrap(function))
-        setattr(self, event.hook, hookimpl(trylast=True)(heard_async if waits else heard))
+        setattr(self, event.hook, hookimpl(trylast=True)(heard_async if is_async(function) else heard))
 
 
 def _tell(event: Event, function: Callable[..., Any], asked: Sequence[str], kw: dict[str, Any]) -> Any:

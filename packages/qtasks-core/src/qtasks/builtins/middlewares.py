@@ -28,9 +28,7 @@ class Middlewares(Plugin):
     async def _run(self, call_next: Callable[[], Awaitable[Any]], ctx: TaskExecutor) -> Any:
         if self.before:
             await ctx.run_middlewares(middlewares_before=tuple(self.before))
-        result = await call_next()
+        ctx.result = await call_next()
         if self.after:
-            ctx.result = result
             await ctx.run_middlewares(middlewares_after=tuple(self.after))
-            result = ctx.result
-        return result
+        return ctx.result

@@ -17,6 +17,10 @@ FAILED, USAGE, UNHEALTHY, NOT_FOUND = 1, 2, 3, 4
 _WRONG_USAGE = (errors.AppNotFoundError, errors.BackendMissingError, errors.ConfigError)
 
 
+_OF_OURS = {"grpc": "grpc", "metrics": "prometheus", "schedule": "schedules"}
+"""Commands that our plugins bring, and with which extra."""
+
+
 class Commands(click.Group):
     """A group whose commands are imported when they are called; those of plugins stand beside ours.
 
@@ -39,7 +43,9 @@ class Commands(click.Group):
             ctx.fail("web is not part of this version. The command `stats inspect` shows the same facts.")
         known = self._lazy if cmd_name in self._lazy else {**_of_plugins(), **self._lazy}
         if cmd_name not in known:
-            ctx.fail(f"No such command {cmd_name!r}. {errors.did_you_mean(cmd_name, known)}".rstrip())
+            extra = _OF_OURS.get(cmd_name)
+            mend = f'pip install "qtasks-plugins[{extra}]"' if extra else errors.did_you_mean(cmd_name, known)
+            ctx.fail(f"No such command {cmd_name!r}. {mend}".rstrip())
         command: click.Command = pkgutil.resolve_name(known[cmd_name][0])
         return command
 
@@ -61,7 +67,11 @@ class Commands(click.Group):
 
 
 def _of_plugins() -> dict[str, tuple[str, str]]:
-    """The commands that installed plugins bring: name -> dotted path, and a line for the help."""
+    """The commands that installed plugins bring: name -> dotted path, and a line for the help.
+
+    Raises:
+        ClickException: a plugin fails; the help is written where nobody hears of errors of ours.
+    """
     from qtasks.hooks import HookRegistry, discover
     from qtasks.runtime import drive
 
@@ -71,7 +81,9 @@ def _of_plugins() -> dict[str, tuple[str, str]]:
         commands[name] = (target, help)
 
     registry = HookRegistry()
-    discover(registry)
-    if registry.dispatch.register_commands is not None:
+    try:
+        discover(registry)
         drive(registry.dispatch.register_commands(register=register))
+    except errors.QTasksError as error:
+        raise click.ClickException(str(error)) from error
     return commands

@@ -18,7 +18,7 @@ from qtasks.errors import BackendError, QTasksError
 from qtasks.ports import Advice
 from qtasks.runtime import Link
 from qtasks.stats.render import as_json
-from qtasks.stats.snapshot import Snapshot, look
+from qtasks.stats.snapshot import Snapshot, advise, look
 from qtasks.types import US_PER_S
 
 PROBE = "qtasks-doctor"
@@ -94,12 +94,6 @@ async def _probe(app: Application, link: Link) -> tuple[Snapshot, list[tuple[str
     return await look(app, link), await advise(link)
 
 
-async def advise(link: Link) -> list[tuple[str, Advice]]:
-    """What broker and storage say of their servers or files, with the URL of each."""
-    components = [link.storage] if link.shared else [link.broker, link.storage]
-    return [(component.url, advice) for component in components for advice in await component.advise()]
-
-
 def _service(snapshot: Snapshot, run: str) -> Iterator[Finding]:
     """Who serves: the workers, and the queues that wait for one."""
     if slots := sum(worker.slots for worker in snapshot.workers):
@@ -110,8 +104,9 @@ def _service(snapshot: Snapshot, run: str) -> Iterator[Finding]:
         if worker.beat > snapshot.taken + SKEW_S * US_PER_S:
             yield Finding("warning", "clock", f"That of {worker.host} is ahead of ours", "Synchronise both by NTP.")
     for queue in snapshot.about_queues():
-        if (waiting := queue.ready + queue.delayed) and not queue.consumers:
-            found = f"{queue.name}: {waiting} waiting, and no worker serves it"
-            yield Finding("problem", "queues", found, f"{run} -Q {queue.name}")
-        elif waiting and queue.paused:
-            yield Finding("warning", "queues", f"{queue.name}: {waiting} waiting, and it is paused")
+        waiting = f"{queue.name}: {queue.ready} waiting, {queue.delayed} delayed"
+        if (queue.ready or queue.delayed) and not queue.consumers:
+            state: Literal["problem", "warning"] = "problem" if queue.ready else "warning"
+            yield Finding(state, "queues", f"{waiting}, and no worker serves it", f"{run} -Q {queue.name}")
+        elif (queue.ready or queue.delayed) and queue.paused:
+            yield Finding("warning", "queues", f"{waiting}, and it is paused")

@@ -63,6 +63,21 @@ def old_name(path: str, name: str) -> Any:
     return elsewhere(name, *TARGETS[name])
 
 
+def explain(error: ImportError) -> ImportError:
+    """What to say where a module of ours cannot be imported: QTasks 1.7 in the same folder hides some."""
+    from importlib.metadata import PackageNotFoundError, version
+
+    try:
+        found = version("qtasks")
+    except PackageNotFoundError:
+        return error
+    return ImportError(
+        f"The distribution qtasks {found} is installed in the same folder as qtasks-core and hides parts of it.\n"
+        "pip uninstall qtasks, then pip install --force-reinstall --no-deps qtasks-core",
+        name="qtasks",
+    )
+
+
 def elsewhere(name: str, home: str, attribute: str) -> Any:
     """Import what a name stands for.
 
@@ -81,4 +96,5 @@ def pip_line(home: str) -> str:
     """How the distribution of a module is installed."""
     distribution = home.partition(".")[0].replace("_", "-")
     extra = EXTRAS.get(".".join(home.split(".")[:2]))
-    return f'pip install "{distribution}[{extra}]"' if extra else f"pip install {distribution}"
+    coming = " (not published yet)" if distribution in {"qtasks-rabbitmq", "qtasks-kafka"} else ""
+    return f'pip install "{distribution}[{extra}]"' if extra else f"pip install {distribution}{coming}"

@@ -41,7 +41,7 @@ class TaskContext:
         self._executor = executor
         self._metadata: Task[Any] | None = None
         self.task_name: str = executor.task_broker.task
-        self.task_uuid = UUID(executor.task_broker.id)
+        self.task_uuid = executor.task_broker.uuid
         self.attempt = executor.delivery.attempt
         self.delivery = executor.delivery.token
         self.generate_handler = executor.task_func.options.generate_handler

@@ -9,7 +9,6 @@ import os
 import time
 import traceback
 from collections.abc import Awaitable, Callable
-from itertools import dropwhile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -40,6 +39,7 @@ TRACEBACK_BYTES = 64 * 1024
 WAITED_FOR_S = 60.0
 """How long a result that is not to be kept is there for the caller that waits for it."""
 
+_EXECUTOR = str(Path(__file__).parent) + os.sep
 _OURS = str(Path(__file__).parents[1]) + os.sep
 
 
@@ -321,16 +321,24 @@ def describe(error: BaseException) -> ErrorInfo:
 
 
 def _told(error: BaseException) -> traceback.TracebackException:
-    """A traceback with its causes; the frames of ours that led there are left out, if any others are there."""
+    """A traceback with its causes; the frames that led to the task's code are left out, if there are any of it."""
     told = cause = traceback.TracebackException.from_exception(error, compact=True)
     chain = [told]
     while next_cause := cause.__cause__ or cause.__context__:
         chain.append(cause := next_cause)
-    theirs = [list(dropwhile(lambda frame: frame.filename.startswith(_OURS), each.stack)) for each in chain]
+    theirs = [_theirs(each.stack) for each in chain]
     if any(theirs):
         for each, frames in zip(chain, theirs, strict=True):
             each.stack[:] = frames
     return told
+
+
+def _theirs(stack: list[traceback.FrameSummary]) -> list[traceback.FrameSummary]:
+    """The frames from where the executor last called what is not ours: plugins that lead around a task come before."""
+    ours = [frame.filename.startswith(_OURS) for frame in stack]
+    called = (at for at in range(1, len(stack)) if stack[at - 1].filename.startswith(_EXECUTOR) and not ours[at])
+    first = max(called, default=ours.index(False) if False in ours else len(stack))
+    return stack[first:]
 
 
 def describe_short(error: BaseException) -> str:

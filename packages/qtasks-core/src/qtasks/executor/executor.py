@@ -128,12 +128,10 @@ class TaskExecutor:
         options = self.task_func.options
         if options.middlewares_before:
             await self.run_middlewares(middlewares_before=options.middlewares_before)
-        result = await self.call_function()
+        self.result = await self.call_function()
         if options.middlewares_after:
-            self.result = result
             await self.run_middlewares(middlewares_after=options.middlewares_after)
-            result = self.result
-        return result
+        return self.result
 
     async def call_function(self) -> Any:
         """Call the function, or run the generator to its end; hooks may replace what comes out."""

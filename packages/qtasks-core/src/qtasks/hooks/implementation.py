@@ -88,8 +88,8 @@ class Implementation:
 
 
 def is_async(function: Callable[..., Any]) -> bool:
-    """Tell whether a function is a coroutine function, be it above or beneath its decorators."""
-    return inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(inspect.unwrap(function))
+    """Tell whether a function, or an object's call, is a coroutine function, be it above or beneath its decorators."""
+    return any(map(inspect.iscoroutinefunction, (function, inspect.unwrap(function), type(function).__call__)))
 
 
 def _caller(function: Callable[..., Any]) -> Callable[[Mapping[str, Any]], Any]:

@@ -158,11 +158,11 @@ class HookRegistry:
         """
         for bringing in map(self._implementations.__getitem__, self._order("register_plugins")):
 
-            def register(plugin: object, name: str | None = None, by: str = bringing.plugin) -> None:
-                name, giver = self.add(plugin, name=name), self._infos[by]
-                self._infos[name] = attrs.evolve(
-                    self._infos[name], distribution=giver.distribution, version=giver.version
-                )
+            def register(
+                plugin: object, name: str | None = None, by: PluginInfo = self._infos[bringing.plugin]
+            ) -> None:
+                own = self._infos[self.add(plugin, name=name)]
+                self._infos[own.name] = attrs.evolve(own, distribution=by.distribution, version=by.version)
 
             bringing.ask({"register": register, "config": config})
 
@@ -188,7 +188,7 @@ class HookRegistry:
         try:
             yield
         finally:
-            self._implementations = every
+            self._implementations = every | self._implementations  # what was added meanwhile stays
             self._compile(SPECS)
 
     def leave_out(self, info: PluginInfo) -> None:

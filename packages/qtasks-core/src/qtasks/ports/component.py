@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import Literal, Self
+from typing import Literal, Self, TypeVar
 
 import attrs
 
 from qtasks.types import SYSTEM_CLOCK, Clock
+
+Other = TypeVar("Other", bound="Component")
 
 
 @attrs.frozen
@@ -91,6 +93,14 @@ class Component(ABC):
         instead of an event loop, and may be called from any thread. None where the backend has no such
         transport: one background loop thread serves the sync face then.
         """
+
+    def beside(self, kind: type[Other]) -> Other | None:  # noqa: ARG002 - for those who override it
+        """A component of another class on the same server, in the same namespace, reached as this one is.
+
+        For who gives an application this object, and not its siblings. None where the URL tells all that is needed, as
+        by default, and where the class is of another backend.
+        """
+        return None
 
     @property
     @abstractmethod

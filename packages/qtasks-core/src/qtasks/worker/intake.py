@@ -8,12 +8,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import datetime as dt
 import logging
 import time
 from collections import deque
 from typing import TYPE_CHECKING, Any
-from uuid import UUID
 
 from msgspec.structs import replace
 
@@ -62,7 +60,7 @@ class Intake:
         self._worker = worker
         self._plans: dict[str, Plan] = {}
         self._async_hooks: frozenset[str] = frozenset()
-        self._hooked = self._reading = False
+        self._hooked = False
         self._fresh: deque[Delivery] = deque()
         self._suspect: Run | None = None
         self._wary = False
@@ -230,7 +228,6 @@ class Intake:
     def _look_at_plugins(self) -> None:
         """Plugins come and go while a worker runs; how tasks are run depends on which hooks are asynchronous."""
         dispatch = self._worker.runtime.hooks.dispatch
-        self._reading = bool(dispatch.broker_read_message)
         self._hooked = any(getattr(dispatch, name) for name in INTAKE_HOOKS)
         if dispatch.async_hooks != self._async_hooks:
             self._async_hooks = dispatch.async_hooks
@@ -241,10 +238,10 @@ class Intake:
         worker, reply_to = self._worker, None
         try:
             message = self._decode(delivery)
+            if worker.runtime.hooks.dispatch.broker_read_message:
+                message = await self._read(delivery, message)
             if not worker.link.shared and self._is_over(delivery, message):
                 return None
-            if self._reading:
-                message = await self._read(delivery, message)
             reply_to = message.reply_to
             plan = self._plan(message)
             if plan is None:
@@ -272,13 +269,12 @@ class Intake:
     def _is_over(self, delivery: Delivery, message: TaskMessage) -> bool:
         """End what only its record could end: a broker beside somebody else's storage has none to write."""
         if delivery.crashes >= COUNTED_DEATHS:
-            error = ErrorInfo("WorkerDied", f"{delivery.crashes} workers died with it")
-            self._end(delivery, TaskStatus.DEAD, error, message.reply_to)
+            status, error = TaskStatus.DEAD, ErrorInfo("WorkerDied", f"{delivery.crashes} workers died with it")
         elif message.expires is not None and message.expires < self._worker.runtime.clock.wall_us():
-            error = ErrorInfo("expired", "no worker took it in time")
-            self._end(delivery, TaskStatus.EXPIRED, error, message.reply_to)
+            status, error = TaskStatus.EXPIRED, ErrorInfo("expired", "no worker took it in time")
         else:
             return False
+        self._end(delivery, status, error, message.reply_to)
         return True
 
     async def _read(self, delivery: Delivery, message: TaskMessage) -> TaskMessage:
@@ -329,11 +325,11 @@ class Intake:
         broker, storage = worker.link.broker, worker.link.storage
         fields: dict[str, Any] = {
             "task_name": message.task,
-            "uuid": UUID(message.id),
+            "uuid": message.uuid,
             "priority": message.priority,
             "args": message.args,
             "kw": message.kwargs,
-            "created_at": dt.datetime.fromtimestamp(message.enqueued / US_PER_S, tz=dt.UTC),
+            "created_at": message.created_at,
         }
         if delivery.recovered:
             await hooks.broker_running_older_tasks(broker=broker, worker=worker)
@@ -342,7 +338,7 @@ class Intake:
         data = {"task_data": dict(fields), "priority": fields["priority"]}
         fields.update((await hooks.storage_add_process(storage=storage, **data))["task_data"])
         fields.update(await hooks.worker_add(worker=worker, **fields))
-        if fields["uuid"] != UUID(message.id):
+        if fields["uuid"] != message.uuid:
             raise PluginError("A plugin changed the uuid of a task that is queued already.")
         worker.runtime.registry.require(fields["task_name"])
         return replace(message, task=fields["task_name"], args=list(fields["args"]), kwargs=dict(fields["kw"]))

@@ -92,6 +92,7 @@ class Worker:
         self.lease = lease or Lease(runtime.config.lease)
         self.stopping = False
         self.in_doubt = False
+        self._away = False
         self.refused = 0
         self.handed_back = 0
         self.quota = max_tasks or sys.maxsize
@@ -303,7 +304,8 @@ class Worker:
         except LeaseLostError:
             return  # then it has gone back already
         except BackendError as error:
-            log.warning("What was handed over last cannot be handed back before the end: %s", in_a_line(error))
+            self._away = True
+            log.warning("The tasks in hand cannot be handed back; their lease ends by itself: %s", in_a_line(error))
 
     async def _settle(self) -> None:
         """Wait until nothing runs or the grace is over."""
@@ -324,6 +326,14 @@ class Worker:
 
     async def _leave(self) -> None:
         hooks = self.runtime.hooks.dispatch
+        if not self._away:  # otherwise each of them would take its whole time-out
+            await self._say_goodbye()
+        self._calls.close()
+        await hooks.worker_stop(worker=self)
+        finished, handed_back = self.counters.finished, self.handed_back
+        log.info("Worker %s has stopped: %d tasks finished, %d handed back.", self.name, finished, handed_back)
+
+    async def _say_goodbye(self) -> None:
         try:
             await self._report()  # before the release, after which nothing tells of this worker any more
         except BackendError as error:
@@ -332,10 +342,6 @@ class Worker:
             await self.link.broker.release(self.lease.owner)
         except BackendError as error:
             log.warning("The tasks in hand could not be handed back; their lease ends by itself: %s", in_a_line(error))
-        self._calls.close()
-        await hooks.worker_stop(worker=self)
-        finished, handed_back = self.counters.finished, self.handed_back
-        log.info("Worker %s has stopped: %d tasks finished, %d handed back.", self.name, finished, handed_back)
 
     # Twice a second.
 

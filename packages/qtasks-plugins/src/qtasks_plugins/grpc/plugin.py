@@ -47,7 +47,6 @@ class AsyncgRPCPlugin(Plugin):
         ConfigError: the address is none, or needs a token; or grpcio is not installed.
     """
 
-    QTASKS_PLUGIN_API = PLUGIN_API_VERSION
     name = "gateway"
 
     def __init__(self, address: str = ADDRESS, *, token: str | None = None, credentials: Any = None) -> None:
@@ -95,7 +94,7 @@ def check(address: str, token: str | None) -> None:
     Raises:
         ConfigError: so it is; or grpcio is not installed.
     """
-    if not (_is_installed("grpc") and _is_installed("google.protobuf")):
+    if not all(importlib.util.find_spec(name) for name in ("grpc", "google", "google.protobuf")):
         raise ConfigError("The gateway needs grpcio and protobuf.", 'pip install "qtasks-plugins[grpc]"')
     match = _ADDRESS.fullmatch(address)
     if match is None or int(match[2]) > 65535:
@@ -110,13 +109,6 @@ def check(address: str, token: str | None) -> None:
             "The token of the gateway has 16 ASCII characters or more, and no blanks.",
             'Make one: python -c "import secrets; print(secrets.token_urlsafe())"',
         )
-
-
-def _is_installed(module: str) -> bool:
-    try:
-        return importlib.util.find_spec(module) is not None
-    except ModuleNotFoundError:  # not even its package
-        return False
 
 
 def _is_loopback(host: str) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import signal
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
@@ -33,7 +34,7 @@ PATIENCE_S = 10
 @target_options
 @click.pass_obj
 def metrics(target: Target, host: str, port: int) -> None:
-    """Serve the metrics of an application to Prometheus.
+    """Serve the metrics of an application to Prometheus, until SIGTERM or Ctrl-C.
 
     They are those of all its workers, wherever they run: have one exporter scraped for each application.
     """
@@ -41,6 +42,7 @@ def metrics(target: Target, host: str, port: int) -> None:
         server = exporter(target.connect(), host, port)
     except OSError as error:
         raise ConfigError(f"Nothing can listen on {host}:{port}: {error}.", "Take another --port or --host.") from error
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # the first process of a container has no other
     click.echo(f"Metrics are at http://{host}:{server.server_port}/metrics")
     with server, contextlib.suppress(KeyboardInterrupt):
         server.serve_forever()

@@ -90,25 +90,20 @@ async def save(storage: Storage, name: str, entry: Entry, version: int, now: int
     return await storage.save_value(PREFIX + name, _encode(entry), version, ttl_s)
 
 
-async def change(storage: Storage, name: str, now: int, changed: Callable[[Entry], Entry | None]) -> bool:
-    """Change an entry, again whenever somebody else was faster.
+async def change(storage: Storage, name: str, now: int, changed: Callable[[Entry], Entry | None]) -> None:
+    """Change an entry, if there is one; again whenever somebody else was faster.
 
     Args:
         storage: where it is.
         name: of the schedule.
         now: microseconds UTC.
         changed: makes the new entry of the present one, or None to leave it.
-
-    Returns:
-        False when there is none.
     """
     while True:
         entry, version = await load(storage, name)
-        if entry is None:
-            return False
-        new = changed(entry)
+        new = None if entry is None else changed(entry)
         if new is None or await save(storage, name, new, version, now):
-            return True
+            return
 
 
 async def load_all(storage: Storage) -> dict[str, Entry]:

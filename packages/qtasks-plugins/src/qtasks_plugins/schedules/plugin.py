@@ -39,9 +39,11 @@ class SchedulesPlugin(Plugin):
             return
         from qtasks_plugins.schedules.schedule import Timetable, schedules_of
 
-        self._timetable = timetable = self._timetable or Timetable()
+        self._timetable = known = self._timetable or Timetable()
+        grown = Timetable(known)
         for schedule in schedules_of(task_func):
-            timetable.add(schedule, task_func.name, task_func)
+            grown.add(schedule, task_func.name, task_func)
+        known.update(grown)  # all of them or none
 
     @hookimpl
     def register_commands(self, register: Callable[..., None]) -> None:

@@ -24,8 +24,8 @@ MISSED = ("once", "skip", "all")
 OVERLAP = ("allow", "skip")
 
 REMEMBERED_S = 60.0
-"""The core keeps the record of a task that somebody waits for at least so long after its end. We ask for that, because
-a record is what makes a second publishing of the same slot known, also where a task keeps no result."""
+"""The core keeps the record of a task that keeps no result so long after its end when somebody waits for it. We ask
+for that, because a record is what makes a second publishing of the same slot known."""
 
 
 def _one_of(words: Sequence[str]) -> Any:

@@ -12,8 +12,10 @@ import hashlib
 import logging
 import math
 import random
-from collections.abc import Sequence
+from collections.abc import Coroutine, Sequence
+from typing import Any
 
+import attrs
 from msgspec.structs import replace
 from qtasks.crashpoint import crashpoint
 from qtasks.errors import BackendError
@@ -24,9 +26,14 @@ from qtasks.worker.backoff import Backoff
 from qtasks_plugins.schedules import entries, policy
 from qtasks_plugins.schedules.entries import Entry
 from qtasks_plugins.schedules.schedule import Scheduled, Timetable
+from qtasks_plugins.schedules.triggers import read_again
 
 TAKEOVER_US = US_PER_S
 """How long somebody else's decision may stay before it is carried out again."""
+
+STOOD_STILL_US = 30 * US_PER_S
+"""Who has needed so long to decide looks again before he enqueues: meanwhile others may have done it, and the record of
+the task, which makes a second publishing known, may be gone soon (`REMEMBERED_S`)."""
 
 RETRY_US = 10 * US_PER_S
 """When a schedule is tried again that cannot be enqueued, though the backend answers."""
@@ -90,7 +97,7 @@ class Scheduler:
     async def _look(self, scheduled: Scheduled, now: int) -> float:
         """Do what is to be done for one schedule; returns when to look at it again."""
         try:
-            return await self._attend(scheduled, now)
+            return await _to_its_end(self._attend(scheduled, now))
         except BackendError:
             raise
         except Exception:
@@ -99,6 +106,9 @@ class Scheduler:
 
     async def _attend(self, scheduled: Scheduled, now: int) -> float:
         entry, version = await self._entry(scheduled, now)
+        if entry.told != scheduled.told:  # a program that was started later says something else
+            when = read_again(entry.told.expression, entry.told.zone) or scheduled.when
+            scheduled = attrs.evolve(scheduled, when=when, told=entry.told)
         if entry.planned and self._found.get(scheduled.name) != version:
             self._found[scheduled.name] = version  # its scheduler is at it; it is ours if it stays
             return now + TAKEOVER_US
@@ -112,6 +122,8 @@ class Scheduler:
                 return now  # somebody else was faster
             entry = decided
         if entry.planned:
+            if self._runtime.clock.wall_us() - now > STOOD_STILL_US:
+                return now
             await self._carry_out(scheduled, entry.planned, now)
         return entry.next or math.inf
 
@@ -148,6 +160,16 @@ class Scheduler:
 
         await entries.change(link.storage, scheduled.name, now, struck_out)
         crashpoint("schedules", "noted")
+
+
+async def _to_its_end(work: Coroutine[Any, Any, float]) -> float:
+    """Await something that is not cancelled with its caller, who ends after it: nothing is left half done."""
+    task = asyncio.ensure_future(work)
+    try:
+        return await asyncio.shield(task)
+    except asyncio.CancelledError:
+        await asyncio.gather(task, return_exceptions=True)
+        raise
 
 
 def task_id(namespace: str, schedule: str, slot: int) -> str:

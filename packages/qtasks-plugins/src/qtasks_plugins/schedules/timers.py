@@ -6,9 +6,12 @@ Event loops are imported when one runs: a program may import its timers without.
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import signal
 from typing import TYPE_CHECKING, Any
 
+import attrs
+from qtasks.codec import encode_value
 from qtasks.errors import ConfigError
 
 from qtasks_plugins.schedules.schedule import Schedule, Timetable
@@ -17,10 +20,6 @@ if TYPE_CHECKING:
     import asyncio
 
     from qtasks.app.application import Application
-
-PREFIX = "timer."
-"""Before the names of schedules of timers, so that they are others than those that the tasks declare."""
-
 
 class Timer:
     """What both faces share. Several timers with the same schedules enqueue each slot once, like workers do.
@@ -65,7 +64,9 @@ class Timer:
             trigger = Schedule(**when, args=args, kwargs=kwargs, priority=priority)
         elif args or kwargs or priority is not None:
             raise ConfigError("The arguments and the priority of a Schedule are its own.", "Schedule(args=[...], ...)")
-        return self._timetable.add(trigger, task_name, self._app.tasks.find(task_name), prefix=PREFIX)
+        if trigger.name is None:
+            trigger = attrs.evolve(trigger, name=_name(task_name, trigger))
+        return self._timetable.add(trigger, task_name, self._app.tasks.find(task_name))
 
     def run_forever(self) -> None:
         """Enqueue tasks at their times until SIGTERM, SIGINT or `stop()`.
@@ -100,11 +101,20 @@ class Timer:
         from qtasks_plugins.schedules.scheduler import Scheduler
 
         link = self._app.runtime.link
+        opened = link.opened
         await link.open()
         try:
             await Scheduler(self._app.runtime, self._timetable).run()
         finally:
-            await link.close()
+            if not opened:  # else it is the program's
+                await link.close()
+
+
+def _name(task_name: str, schedule: Schedule) -> str:
+    """What a schedule is called that has no name: timers of one application with other schedules do not replace it."""
+    said = [schedule.when.expression, schedule.when.zone, schedule.args, schedule.kwargs, schedule.priority]
+    digest = hashlib.blake2s(encode_value(said, f"the schedule of {task_name!r}"), digest_size=4)
+    return f"timer.{task_name}.{digest.hexdigest()}"
 
 
 class SyncTimer(Timer):

@@ -125,8 +125,9 @@ class Foreign:
 
     @property
     def expression(self) -> str:
-        """The trigger as a text."""
-        return str(self.trigger)
+        """The trigger as a text; its class where its text is its address, which is another one in each process."""
+        text = str(self.trigger)
+        return type(self.trigger).__qualname__ if text == object.__repr__(self.trigger) else text
 
     def slots(self, after: int, begun: bool) -> Iterator[int]:
         """Its moments, each asked for with the one before."""
@@ -168,11 +169,9 @@ def every(period: float | str | dt.timedelta) -> Every:
 
 def read_again(expression: str, zone: str) -> Cron | Every | None:
     """The trigger that has told this expression; None for one of APScheduler, which only its program has."""
-    if "[" in expression:
-        return None
     if expression.startswith(EVERY):
         return every(expression.removeprefix(EVERY))
-    return cron(expression, zone)
+    return cron(expression, zone) if zone else None
 
 
 def _datetime(moment_us: int, zone: dt.tzinfo) -> dt.datetime:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Literal
 
 from qtasks.errors import ConfigError
-from qtasks.hooks import PLUGIN_API_VERSION, Plugin, hookimpl
+from qtasks.hooks import Plugin, hookimpl
 from qtasks.message import Envelope
 from qtasks.types import US_PER_S
 
@@ -34,7 +34,6 @@ class SigningPlugin(Plugin):
         ConfigError: keys or mode cannot be used; the message shows no key.
     """
 
-    QTASKS_PLUGIN_API = PLUGIN_API_VERSION
     name = "signatures"
 
     def __init__(self, keys: str, mode: Mode = "require") -> None:

@@ -16,8 +16,8 @@
 --   workers      owner -> until when, last report    counts   "FIELD TASK" -> number
 --   values       key -> version, until when, value   value-ends   zset of keys by that time
 --   config       "NAME zero byte KEY" -> value       config-version, layout, numbers: the last number given out
--- A member is PRIORITY (8 hex digits, 0 at 80000000) BATCH (10, the count in `queues`) INDEX (4) ID (32). A trailer is
--- the lengths of ENDING (8) and MORE (8), the id of the task's replay (32), and a zero byte. Times are microseconds.
+-- A member is PRIORITY (8 hex digits, 0 at 80000000) BATCH (10, what `queues` counted before) INDEX (4) ID (32). A
+-- trailer is the lengths of ENDING (8) and MORE (8), the id of the task's replay (32), and a zero byte. Times: us.
 -- `more` is a map: a attempts, c crashes, d due, h history, k reason to cancel, l lost, p parked elsewhere,
 -- s streams, u unique key, x expiry. A task without any of these has no entry.
 

@@ -8,8 +8,7 @@ if claim then
     local owner = string.sub(claim, 1, 32)
     more.k = reason
     keep_more(id, more)
-    local channel = string.match(redis.call('HGET', P .. 'owners', owner) or '', '^%d+ ([^ ]*) ')
-    if channel and channel ~= '' then redis.call('PUBLISH', channel, 'cancel ' .. owner .. '\n') end
+    redis.call('PUBLISH', KEYS[1] .. ':changes', 'cancel ' .. owner .. '\n') -- it need not be who takes
     return 'requested'
 end
 local record = record_of(id)

@@ -243,8 +243,15 @@ local function take_away(owner, death, lost, cap)
     return gone
 end
 
--- Put back what is in the hands of owners whose lease is over.
+-- Put back what is in the hands of owners whose lease is over. A clock that was set back makes no lease longer.
 local function reap(cap)
+    for _ = 1, 100 do
+        local last = redis.call('ZRANGE', P .. 'leases', -1, -1, 'WITHSCORES')
+        if not last[1] then break end
+        local lease = string.match(redis.call('HGET', P .. 'owners', last[1]) or '', '^%d+') or 0
+        if tonumber(last[2]) <= steady + lease then break end
+        redis.call('ZADD', P .. 'leases', steady + lease, last[1])
+    end
     for _, owner in ipairs(redis.call('ZRANGEBYSCORE', P .. 'leases', '-inf', steady, 'LIMIT', 0, 100)) do
         take_away(owner, nil, true, cap)
     end

@@ -1,6 +1,6 @@
 #!lua
--- Accepts messages of one queue. ARGV: clock, "ready", "push" or "parked", queue, how many; of each: priority, index with
--- id, payload, of 1,000 at most; then of those that have options: their number, from 1, and the options.
+-- Accepts messages of one queue. ARGV: clock, "ready", "push" or "parked", queue, how many; of each: priority, index
+-- with id, payload, of 1,000 at most; then of those that have options: their number, from 1, and the options.
 -- Returns pairs of a number and the id under which that message was known before.
 -- With "push" a single message for which somebody waits is pushed into its hands at once.
 local P, queue, count = KEYS[1] .. ':', ARGV[3], tonumber(ARGV[4])
@@ -50,100 +50,88 @@ end
 
 -- include base
 local PUSHED_BYTES = 65536
-local options, new, keys, later, runnable = {}, {}, {}, {}, #ready / 2
-for at = 2, #ready, 2 do new[#new + 1] = string.sub(ready[at], 23) end
+local options, new, keys, runnable = {}, {}, {}, #ready / 2
+for at = 2, #ready, 2 do new[#new + 1] = ready[at] end
 for at = 5 + count * 3, #ARGV, 2 do options[tonumber(ARGV[at])] = cmsgpack.unpack(ARGV[at + 1]) end
 
--- Keep what a message has beside its record, and find out where it has to wait.
-local function accept_one(id, member, more)
-    new[#new + 1] = id
-    if more.r then redis.call('HSET', P .. 'waiters', id, more.r) end
-    if more.u then
-        keys[#keys + 1] = queue .. ' ' .. more.u
-        redis.call('HSET', P .. 'unique', keys[#keys], id)
-    end
-    if more.x and not parked then redis.call('ZADD', P .. 'expiring', more.x, id) end
-    local due = more.d or 0
-    more.r = nil
-    more.p = parked and 1 or nil
-    if next(more) then keep_more(id, more) end
-    if parked then
-        redis.call('HSET', P .. 'parked', id, member)
-        return
-    end
-    if due <= wall + SOON_US then runnable = runnable + 1 end
-    local list = due > wall and later or ready
-    list[#list + 1] = due > wall and due or 0
-    list[#list + 1] = member
-end
-
-local function accept_each()
-    look_at_clock()
-    for number = 1, count do
+-- Write what each message has, and where it waits, or push it. Returns the first owner to be woken, and its channel.
+local function accept()
+    for number = 1, (parked or not bare) and count or 0 do
         local at = 2 + number * 3
         local place = ARGV[at + 1]
         local id = string.sub(place, 5)
-        local more = options[number] or {}
-        local open = more.u and redis.call('HGET', P .. 'unique', queue .. ' ' .. more.u)
+        local more = options[number]
+        local key = more and more.u and queue .. ' ' .. more.u
+        local open = key and redis.call('HGET', P .. 'unique', key)
+        if parked then place = string.sub(place .. NO_CHILD, 1, 36) end -- other queues may have longer ids
+        local member = ARGV[at] .. batch .. place
         if open and redis.call('EXISTS', tasks .. open) == 1 then -- otherwise somebody else has put it there
             known[#known + 1] = number
             known[#known + 1] = open
-        else
-            if parked then place = string.sub(place .. NO_CHILD, 1, 36) end -- other queues may have longer ids
-            local member = ARGV[at] .. batch .. place
-            if redis.call('SETNX', tasks .. id, member .. tail .. ARGV[at + 2]) == 1 then
-                accept_one(id, member, more)
+        elseif redis.call('SETNX', tasks .. id, member .. tail .. ARGV[at + 2]) == 1 then
+            new[#new + 1] = member
+            local due = 0
+            if more or parked then
+                more = more or {}
+                due = more.d or 0
+                if more.r then redis.call('HSET', P .. 'waiters', id, more.r) end
+                if key then
+                    keys[#keys + 1] = key
+                    redis.call('HSET', P .. 'unique', key, id)
+                end
+                if more.x and not parked then redis.call('ZADD', P .. 'expiring', more.x, id) end
+                more.r = nil
+                more.p = parked and 1 or nil
+                if next(more) then keep_more(id, more) end
+            end
+            if parked then
+                redis.call('HSET', P .. 'parked', id, member)
+            else
+                if due == 0 or due <= wall + SOON_US then runnable = runnable + 1 end
+                if due > 0 and due > wall then
+                    redis.call('ZADD', P .. 'delayed:' .. queue, due, member)
+                else
+                    ready[#ready + 1] = 0
+                    ready[#ready + 1] = member
+                end
             end
         end
     end
-end
-
--- Push the only message into the hands of somebody who waits. Returns whether it was.
-local function push(owner, channel)
-    local id = new[1]
-    while owner do
-        local token = string.format('%014x', redis.call('INCR', P .. 'numbers'))
+    local owner, channel
+    if runnable > 0 then owner, channel = next_idle(queue) end
+    local plain = owner and ARGV[2] == 'push' and count == 1 and #ready > 0 and not (options[1] and next(options[1]))
+        and #ARGV[7] <= PUSHED_BYTES and redis.call('EXISTS', P .. 'ready:' .. queue) == 0
+        and redis.call('SISMEMBER', P .. 'paused', queue) == 0
+    while owner and plain do
+        local id, token = string.sub(ARGV[6], 5), string.format('%014x', redis.call('INCR', P .. 'numbers'))
         redis.call('HSET', P .. 'running', id, owner .. token)
         redis.call('SADD', P .. 'held:' .. owner, id)
         redis.call('RPUSH', P .. 'pushed:' .. owner, id)
         waits_no_more(owner)
         local body = token .. ready[2] .. tail .. ARGV[7]
-        if redis.call('PUBLISH', channel, 'take ' .. owner .. '\n' .. body) > 0 then return true end
+        if redis.call('PUBLISH', channel, 'take ' .. owner .. '\n' .. body) > 0 then return end
         redis.call('HDEL', P .. 'running', id) -- it has died, and nobody has told yet
         redis.call('SREM', P .. 'held:' .. owner, id)
         redis.call('LREM', P .. 'pushed:' .. owner, 0, id)
         owner, channel = next_idle(queue)
     end
-    return false
-end
-
--- Returns the first owner to be woken, if there is one, and its channel.
-local function accept()
-    if parked or not bare then accept_each() end
-    local owner, channel
-    if runnable > 0 then owner, channel = next_idle(queue) end
-    if owner and ARGV[2] == 'push' and count == 1 and #ready > 0 and not (options[1] and next(options[1]))
-        and #ARGV[7] <= PUSHED_BYTES and redis.call('EXISTS', P .. 'ready:' .. queue) == 0
-        and redis.call('SISMEMBER', P .. 'paused', queue) == 0 then
-        if push(owner, channel) then return end
-        owner = nil
-    end
-    spread('ZADD', P .. 'delayed:' .. queue, later)
-    spread('ZADD', P .. 'ready:' .. queue, ready)
+    if #ready > 0 then spread('ZADD', P .. 'ready:' .. queue, ready) end
     return owner, channel
 end
 
+if not bare then look_at_clock() end
 local fine, owner, channel = pcall(accept)
 local accepted = fine and #new or 0
 if not parked and accepted < count then add('queues', queue, accepted - count) end
 if not fine then -- a key is not of its type: nothing is accepted until that is mended, and the call may be repeated
-    for _, id in ipairs(new) do
+    for _, member in ipairs(new) do
+        local id = string.sub(member, 23)
         redis.call('DEL', tasks .. id)
         for _, name in ipairs({'more', 'parked', 'running', 'waiters'}) do redis.pcall('HDEL', P .. name, id) end
         redis.pcall('ZREM', P .. 'expiring', id)
+        redis.pcall('ZREM', P .. 'delayed:' .. queue, member)
     end
     for _, key in ipairs(keys) do redis.pcall('HDEL', P .. 'unique', key) end
-    for at = 2, #later, 2 do redis.pcall('ZREM', P .. 'delayed:' .. queue, later[at]) end
     error(owner, 0)
 end
 if owner then

@@ -6,11 +6,12 @@ import pytest
 from qtasks.types import TaskStatus
 
 from qtasks_testkit.conformance.base import Conformance
+from qtasks_testkit.conformance.queue import Messages
 from qtasks_testkit.rig import NO_MESSAGE, OpenRig, Rig
 
 
-class Publishing(Conformance):
-    """Claims about `publish`."""
+class Publishing(Messages):
+    """Claims about `publish`, and what it means for records."""
 
     def test_accepted_message_is_a_new_task(self, rig: Rig) -> None:
         envelope = rig.envelope()
@@ -36,13 +37,6 @@ class Publishing(Conformance):
         rig.broker.publish([bad, good])
         assert [delivery.payload for delivery in rig.worker().take(2)] == [b"\x00garbage", good.payload]
 
-    def test_ids_come_back_in_the_order_of_the_batch(self, rig: Rig) -> None:
-        envelopes = [rig.envelope(priority=priority) for priority in (0, 1, -1)]
-        assert rig.broker.publish(envelopes) == [envelope.message.id for envelope in envelopes]
-
-    def test_empty_batch_is_accepted(self, rig: Rig) -> None:
-        assert rig.broker.publish([]) == []
-
     def test_big_batch_is_accepted_in_one_call(self, rig: Rig) -> None:
         tasks = rig.add_many(1500)
         assert [delivery.id for delivery in rig.worker().take(2000)] == tasks
@@ -55,22 +49,6 @@ class Publishing(Conformance):
         assert rig.worker().take() == []
         [task] = rig.broker.publish([rig.envelope(unique="key")])
         assert task != good.message.id
-
-    def test_message_published_twice_waits_once(self, rig: Rig) -> None:
-        envelope = rig.envelope()
-        for _ in range(2):
-            assert rig.broker.publish([envelope]) == [envelope.message.id]
-        assert rig.broker.publish([envelope, envelope]) == [envelope.message.id] * 2
-        assert len(rig.worker().take(5)) == 1
-
-    def test_message_published_again_while_it_runs_is_not_added(self, rig: Rig) -> None:
-        envelope = rig.envelope()
-        rig.broker.publish([envelope])
-        worker = rig.worker()
-        [delivery] = worker.take()
-        rig.broker.publish([envelope])
-        assert worker.take() == []
-        assert worker.succeed(delivery) == []
 
     def test_message_published_again_after_its_end_is_not_added(self, rig: Rig) -> None:
         envelope = rig.envelope()
