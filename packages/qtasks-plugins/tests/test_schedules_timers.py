@@ -85,7 +85,7 @@ def test_timer_takes_triggers_of_apscheduler_and_schedules(plain):
     assert timer.add_task("a", trigger=Schedule(every="5m", args=[1], name="mine")) == "mine"
     with in_memory(plain), Ticking(plain, timer):
         until(lambda: len(facts(plain)) == 2)
-        assert [row["expression"] for row in facts(plain)] == ["interval[0:05:00]", "every 5m"]
+        assert {row["expression"] for row in facts(plain)} == {"interval[0:05:00]", "every 5m"}
         assert len(do(plain, control.coming, (), 5)) == 5
 
 
