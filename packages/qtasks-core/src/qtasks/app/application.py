@@ -149,7 +149,7 @@ class Application(Declarations):
         if not hook and (words := SCHEDULED & definition.options.extra.keys()):
             raise ConfigError(
                 f"Task {definition.name}: nothing here heeds {min(words)}=, so it would never be enqueued by itself.",
-                'Schedules are a plugin: pip install "qtasks-plugins[schedules]"; `qtasks plugins list` shows what is there.',
+                'Schedules are a plugin: pip install "qtasks-plugins[schedules]". See `qtasks plugins list`.',
             )
         drive(hook(task_func=definition))
 

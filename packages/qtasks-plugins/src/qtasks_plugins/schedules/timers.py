@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from qtasks.app.application import Application
 
+
 class Timer:
     """What both faces share. Several timers with the same schedules enqueue each slot once, like workers do.
 
