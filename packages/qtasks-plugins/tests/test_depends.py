@@ -264,6 +264,26 @@ def test_what_nobody_injects_says_so():
         injected().save()
 
 
+@FACES
+def test_a_parameter_that_nobody_fills_fails_its_task_before_it_runs(bench, in_face, face):
+    ran, source = [], bench.source()
+
+    def task(a: int = injected(), it=Depends(source)):
+        ran.append(a)
+
+    failed = bench.run(in_face(face, task))
+    assert failed.status is TaskStatus.ERROR
+    assert failed.error.startswith("ConfigError: Nothing was injected for the parameter 'a'.")
+    assert (ran, bench.opened) == ([], [])
+
+
+def test_an_argument_fills_what_would_be_injected(bench):
+    def task(a: int = injected()):
+        return a
+
+    assert bench.run(task, 1).result() == 1
+
+
 # Overrides.
 
 

@@ -119,6 +119,8 @@ def test_a_trigger_that_stands_still_has_one_slot():
         ({"cron": "61 * * * *"}, "Bad minute"),
         ({"cron": "0 0 30 2 *"}, "Bad day-of-month"),
         ({"cron": "@reboot"}, "no cron expression"),
+        ({"cron": "@dayly"}, "Did you mean '@daily'"),
+        ({"cron": "0 0 * * MONDAY"}, "SUN, MON, TUE, WED, THU, FRI, SAT, or 0-7"),
         ({"cron": 5}, "expected a text, found 5"),
         ({"cron": "@daily", "tz": "Europe/Bonn"}, "there is no time zone 'Europe/Bonn'"),
         ({"cron": "@daily", "tz": "../etc"}, "there is no time zone"),

@@ -351,11 +351,18 @@ def test_the_environment_configures_it(monkeypatch, mode, wanted):
     assert (shop.add_task("note", 1).message.signature is None) == (wanted is None)
 
 
-@pytest.mark.parametrize(("keys", "mode"), [("", "require"), ("old:ab", ""), (OLD, "maybe")])
-def test_an_environment_that_cannot_be_used_is_an_error(monkeypatch, keys, mode):
+@pytest.mark.parametrize(
+    ("keys", "mode", "message"),
+    [
+        ("", "require", "no keys are given.\nSet QTASKS_SIGNING_KEYS"),
+        ("old:ab", "", "QTASKS_SIGNING_KEYS: Signing key 1 is not NAME:HEX"),
+        (OLD, "maybe", r"QTASKS_SIGNING is 'maybe'\.\nIt is 'require' \(by default\), 'accept' or 'off'"),
+    ],
+)
+def test_an_environment_that_cannot_be_used_is_an_error(monkeypatch, keys, mode, message):
     monkeypatch.setenv("QTASKS_SIGNING_KEYS", keys)
     monkeypatch.setenv("QTASKS_SIGNING", mode)
-    with pytest.raises(ConfigError):
+    with pytest.raises(ConfigError, match=message):
         QueueTasks("shop", f"memory://{new_id()}")
 
 

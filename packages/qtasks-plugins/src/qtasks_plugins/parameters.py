@@ -30,14 +30,15 @@ class Parameter(Protocol):
         """Its default."""
 
 
+INJECTABLE = "Its annotation must be a state or have a Depends, and their plugins be loaded: see `qtasks plugins list`."
+"""How a parameter is mended that nothing was injected for."""
+
+
 class _Injected:
     """Stands in the function's signature, and in the place of a value only where no plugin has brought one."""
 
     def __getattr__(self, name: str) -> NoReturn:
-        raise ConfigError(
-            f"{name!r} was asked of a parameter that nothing was injected for.",
-            "Its annotation must be a state or have a Depends, and their plugins be loaded: see `qtasks plugins list`.",
-        )
+        raise ConfigError(f"{name!r} was asked of a parameter that nothing was injected for.", INJECTABLE)
 
     def __repr__(self) -> str:
         return "injected()"
@@ -52,6 +53,11 @@ def injected() -> Any:
     Written `state: MyState = injected()`.
     """
     return _INJECTED
+
+
+def is_marked(parameter: Parameter) -> bool:
+    """True when its default is `injected()`."""
+    return parameter.default is _INJECTED
 
 
 def resolved(function: Callable[..., Any], annotation: object) -> object:

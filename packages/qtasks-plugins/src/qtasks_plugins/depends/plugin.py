@@ -9,10 +9,11 @@ from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from qtasks.errors import ConfigError
 from qtasks.hooks import PLUGIN_API_VERSION, Plugin, hookimpl
 
 from qtasks_plugins.depends.dependency import Dependency, ScopeEnum
-from qtasks_plugins.parameters import is_given
+from qtasks_plugins.parameters import INJECTABLE, is_given, is_marked
 
 if TYPE_CHECKING:
     from qtasks.executor.executor import TaskExecutor
@@ -31,12 +32,15 @@ class DependsPlugin(Plugin):
 
     @hookimpl
     def register_arounds(self, register: Callable[..., None], task_func: Any, args_info: Sequence[Any]) -> None:
-        """Have the runs of a task with dependencies led through `_run`."""
+        """Have the runs of a task with dependencies led through `_run`, and see that `injected()` is no argument."""
         from qtasks_plugins.depends.recipe import check, dependencies
 
         found = dependencies(task_func.function, args_info)
         for _, dependency in found:
             check(dependency)
+        filled = {parameter.name for parameter, _ in found}
+        if marked := [each for each in args_info if is_marked(each) and each.name not in filled]:
+            register(partial(_refuse_marks, marked))
         if found:
             register(partial(self._run, found))
 
@@ -82,3 +86,11 @@ class DependsPlugin(Plugin):
     async def broker_stop(self) -> None:
         """After the storage."""
         await self._close(ScopeEnum.BROKER)
+
+
+async def _refuse_marks(marked: Sequence[Any], call_next: Callable[[], Awaitable[Any]], ctx: TaskExecutor) -> Any:
+    """One attempt of a task with parameters that states, or other plugins, should have filled before."""
+    for parameter in marked:
+        if not is_given(parameter, ctx.args, ctx.kw):
+            raise ConfigError(f"Nothing was injected for the parameter {parameter.name!r}.", INJECTABLE)
+    return await call_next()

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from qtasks.errors import ConfigError, did_you_mean
 from qtasks.hooks import PLUGIN_API_VERSION, Plugin, hookimpl
 
 if TYPE_CHECKING:
@@ -34,14 +35,20 @@ class SchedulesPlugin(Plugin):
 
     @hookimpl
     def register_task(self, task_func: TaskDefinition) -> None:
-        """Take the schedules of a task."""
-        if WORDS.isdisjoint(task_func.options.extra):
+        """Take the schedules of a task; what looks like a slip of our words would leave it without."""
+        extra = task_func.options.extra
+        for word in extra:
+            if word not in WORDS and (hint := did_you_mean(word, WORDS, least=0.8)):
+                raise ConfigError(f"A task has no option {word!r}.", hint)
+        if WORDS.isdisjoint(extra):
             return
+        from qtasks_plugins.schedules.fitting import check_call
         from qtasks_plugins.schedules.schedule import Timetable, schedules_of
 
         self._timetable = known = self._timetable or Timetable()
         grown = Timetable(known)
         for schedule in schedules_of(task_func):
+            check_call(task_func, schedule)
             grown.add(schedule, task_func.name, task_func)
         known.update(grown)  # all of them or none
 

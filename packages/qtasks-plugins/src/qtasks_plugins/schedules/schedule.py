@@ -183,6 +183,9 @@ def schedules_of(definition: TaskDefinition) -> list[Schedule]:
             f"Task {definition.name!r} has {words}, but neither cron= nor every=.",
             "Beside schedule= they belong into its Schedule(...).",
         )
+    if own := extra.keys() & {"args", "kwargs"}:
+        mend = f"Write schedule=Schedule(..., {min(own)}=...)."
+        raise ConfigError(f"Task {definition.name!r} has {min(own)}= beside its schedule, not in it.", mend)
     given = _each(extra.get("schedule"))
     for schedule in given:
         if not isinstance(schedule, Schedule):

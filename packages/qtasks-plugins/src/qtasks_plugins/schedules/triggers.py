@@ -11,7 +11,7 @@ from itertools import count
 from typing import TYPE_CHECKING, Any, Protocol
 
 import attrs
-from qtasks.errors import ConfigError
+from qtasks.errors import ConfigError, did_you_mean
 from qtasks.options import seconds
 from qtasks.types import US_PER_S
 
@@ -30,6 +30,9 @@ ALIASES = {
     "@hourly": "0 * * * *",
 }
 """What cron calls the usual expressions."""
+
+_USUAL = 'Write minute, hour, day of month, month, day of week: "*/5 * * * *"; or @hourly, @daily and the like.'
+_DAYS = "Days of the week are SUN, MON, TUE, WED, THU, FRI, SAT, or 0-7, where 0 and 7 are Sunday."
 
 EVERY = "every "
 """How the expression of a period begins."""
@@ -86,10 +89,8 @@ class Cron:
         try:
             return CronSim(ALIASES.get(self.expression, self.expression), begin)
         except CronSimError as error:
-            raise ConfigError(
-                f"cron: {self.expression!r} is no cron expression: {error}.",
-                'Write minute, hour, day of month, month, day of week: "*/5 * * * *"; or @hourly, @daily and the like.',
-            ) from error
+            mend = did_you_mean(self.expression, ALIASES) or (_DAYS if "day-of-week" in str(error) else _USUAL)
+            raise ConfigError(f"cron: {self.expression!r} is no cron expression: {error}.", mend) from error
 
     def _zone_info(self) -> ZoneInfo:
         from zoneinfo import ZoneInfo  # who uses no expressions needs no time zones

@@ -28,6 +28,12 @@ class SigningByEnvironment(Plugin):
             return
         if not keys:
             raise ConfigError(f"QTASKS_SIGNING is {mode!r}, but no keys are given.", "Set QTASKS_SIGNING_KEYS.")
+        if mode not in {"", "require", "accept"}:
+            raise ConfigError(f"QTASKS_SIGNING is {mode!r}.", "It is 'require' (by default), 'accept' or 'off'.")
         from qtasks_plugins.signing.plugin import SigningPlugin
 
-        register(SigningPlugin(keys, cast("Mode", mode or "require")))
+        try:
+            plugin = SigningPlugin(keys, cast("Mode", mode or "require"))
+        except ConfigError as error:
+            raise ConfigError(f"QTASKS_SIGNING_KEYS: {error.message}", error.hint) from error
+        register(plugin)
