@@ -5,11 +5,13 @@ import importlib
 import importlib.util
 
 import pytest
+import redis
 from qtasks.errors import BackendUnavailableError
 from qtasks_redis.aio import AioTransport
 from qtasks_redis.location import Location
 from qtasks_redis.script import Script
 from qtasks_testkit.faults import FaultProxy
+from qtasks_testkit.faults.fleet import until
 
 pytestmark = pytest.mark.needs("redis")
 
@@ -48,3 +50,18 @@ def test_connections_that_break_at_any_moment_are_errors_of_ours(loop, redis_ser
 
         with asyncio.Runner(loop_factory=importlib.import_module(loop).new_event_loop) as runner:
             runner.run(scenario())
+
+
+@pytest.mark.parametrize("loop", LOOPS)
+def test_the_end_of_an_event_loop_closes_the_connections_that_a_program_left_open(loop, new_redis_server):
+    server = new_redis_server()
+
+    async def scenario():
+        transport = AioTransport(Location.parse(server.url), "qtasks:{test}:all")
+        await transport.subscribe()
+        await asyncio.gather(*(transport.run(ECHO, ["key"], ["x"]) for _ in range(10)))
+
+    with asyncio.Runner(loop_factory=importlib.import_module(loop).new_event_loop) as runner:
+        runner.run(scenario())
+    with redis.Redis.from_url(server.url) as client:
+        until(lambda: [one["name"] for one in client.client_list() if one["name"] == "qtasks"] == [])

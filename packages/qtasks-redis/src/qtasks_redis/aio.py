@@ -9,7 +9,7 @@ import logging
 import os
 import time
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -141,6 +141,7 @@ class _AioSession(Session):
         self.connecting = asyncio.Lock()
         self.subscribed = asyncio.Event()
         self.keeper: asyncio.Task[None] | None = None
+        self.closer: AsyncGenerator[None] | None = None
         self.failure: BackendError | None = None
         """Why the channel is not subscribed; None when it is."""
 
@@ -160,7 +161,8 @@ class AioTransport(Transport[_AioSession]):
         if session.keeper is not None:
             session.keeper.cancel()
             await asyncio.wait([session.keeper])
-        session.close()
+        if session.closer is not None:
+            await session.closer.aclose()
 
     @property
     def channel(self) -> str:
@@ -219,6 +221,9 @@ class AioTransport(Transport[_AioSession]):
         session.turns.release()
 
     async def _found(self, session: _AioSession, deadline: float) -> Link:
+        if session.closer is None:
+            session.closer = _close_with_the_loop(session)
+            await anext(session.closer)
         async with self._until(session, deadline), session.connecting:
             return await super()._found(session, deadline)
 
@@ -298,6 +303,14 @@ class AioTransport(Transport[_AioSession]):
         finally:
             timer.cancel()
             listener.wake = None
+
+
+async def _close_with_the_loop(session: Session) -> AsyncGenerator[None]:
+    """Closes what a program leaves open: `asyncio.run` ends each generator that has begun before it closes its loop."""
+    try:
+        yield
+    finally:
+        session.close()
 
 
 def _wake(future: asyncio.Future[None]) -> None:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
 import signal
+import threading
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
@@ -42,9 +42,10 @@ def metrics(target: Target, host: str, port: int) -> None:
         server = exporter(target.connect(), host, port)
     except OSError as error:
         raise ConfigError(f"Nothing can listen on {host}:{port}: {error}.", "Take another --port or --host.") from error
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # the first process of a container has no other
+    for number in (signal.SIGTERM, signal.SIGINT):  # in a thread, because it waits for what is being answered
+        signal.signal(number, lambda _number, _frame: threading.Thread(target=server.shutdown).start())
     click.echo(f"Metrics are at http://{host}:{server.server_port}/metrics")
-    with server, contextlib.suppress(KeyboardInterrupt):
+    with server:
         server.serve_forever()
 
 
