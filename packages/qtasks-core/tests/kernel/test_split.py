@@ -137,6 +137,7 @@ def test_a_task_that_expired_while_the_broker_kept_it_does_not_run():
     app, _ = split_app(NeverEndingBroker, StoppedClock())
     runs = []
     added = app.task("late")(lambda: runs.append(1)).options(expires=0.001)().add_task()
+    wait_until(lambda: SYSTEM_CLOCK.wall_us() > added.message.expires, "its time is over")
     with running(app):
         assert added.wait_result(PATIENCE_S).status is TaskStatus.EXPIRED
     assert runs == []
