@@ -88,6 +88,12 @@ def bench():
 
 
 @pytest.fixture
+def plain():
+    """An application in memory, for what no backend has a part in."""
+    return QueueTasks("schedules", f"memory://{new_id()}")
+
+
+@pytest.fixture
 def in_face():
     """What turns a function into one of a face: itself, or a coroutine function that does the same."""
 

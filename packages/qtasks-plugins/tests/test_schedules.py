@@ -4,7 +4,7 @@ import asyncio
 import datetime as dt
 
 import pytest
-from qtasks import QueueTasks, SyncRouter, TaskStatus
+from qtasks import SyncRouter, TaskStatus
 from qtasks.asyncio import QueueTasks as AsyncQueueTasks
 from qtasks.errors import ConfigError, EncodeError
 from qtasks.message import new_id
@@ -18,12 +18,6 @@ from qtasks_plugins.schedules.scheduler import Scheduler
 PATIENCE_S = 20.0
 NEW_YEAR = dt.datetime(2026, 1, 1, tzinfo=dt.UTC)
 NEW_YEAR_US = round(NEW_YEAR.timestamp() * US_PER_S)
-
-
-@pytest.fixture
-def plain():
-    """An application in memory, for what no backend has a part in."""
-    return QueueTasks("schedules", f"memory://{new_id()}")
 
 
 def times(world, name):

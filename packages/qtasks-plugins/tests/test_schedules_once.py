@@ -8,9 +8,7 @@ import time
 
 import pytest
 from msgspec.structs import replace
-from qtasks import QueueTasks
 from qtasks.errors import BackendUnavailableError, MalformedMessageError
-from qtasks.message import new_id
 from qtasks.plugins import Schedule
 from qtasks.stats import SyncStats
 from qtasks.testing import MovableClock, World, in_memory, running
@@ -22,12 +20,6 @@ from qtasks_plugins.schedules.scheduler import Scheduler, task_id
 PATIENCE_S = 20.0
 NEW_YEAR = dt.datetime(2026, 1, 1, tzinfo=dt.UTC)
 NEW_YEAR_US = round(NEW_YEAR.timestamp() * US_PER_S)
-
-
-@pytest.fixture
-def plain():
-    """An application in memory, for what no backend has a part in."""
-    return QueueTasks("schedules", f"memory://{new_id()}")
 
 
 def facts(app, *names):

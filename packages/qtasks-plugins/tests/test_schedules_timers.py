@@ -7,9 +7,7 @@ import time
 
 import pytest
 from apscheduler.triggers.interval import IntervalTrigger
-from qtasks import QueueTasks
 from qtasks.errors import ConfigError
-from qtasks.message import new_id
 from qtasks.plugins import AsyncTimer, Schedule, SyncTimer
 from qtasks.stats import SyncStats
 from qtasks.testing import in_memory, running
@@ -19,12 +17,6 @@ from qtasks_plugins.schedules import control, entries
 PATIENCE_S = 20.0
 NEW_YEAR = dt.datetime(2026, 1, 1, tzinfo=dt.UTC)
 NEW_YEAR_US = round(NEW_YEAR.timestamp() * US_PER_S)
-
-
-@pytest.fixture
-def plain():
-    """An application in memory, for what no backend has a part in."""
-    return QueueTasks("schedules", f"memory://{new_id()}")
 
 
 def facts(app, *names):
