@@ -134,11 +134,12 @@ class Bench:
         """Add tasks, the last one alone for its handle, and return how many with that handle."""
         until, added, step = time.monotonic() + self._request.seconds, 1, BULK if self.face.has_bulk else 1
         while added < limit and time.monotonic() < until:
+            batch = [value] * min(step, limit - added)  # one more task than are wanted would be a wave of its own
             if self.face.has_bulk:
-                await self.face.add_many(task, [value] * step)
+                await self.face.add_many(task, batch)
             else:
                 await self.face.add(task, value)
-            added += step
+            added += len(batch)
         return added, await self.face.add(task, value)
 
     def _check(self, handle: Any, value: float) -> None:

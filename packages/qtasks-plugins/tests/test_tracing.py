@@ -232,7 +232,7 @@ def test_a_setting_that_is_neither_on_nor_off_is_refused(monkeypatch):
 
 def test_without_opentelemetry_the_error_is_the_pip_line(monkeypatch):
     monkeypatch.setitem(sys.modules, "opentelemetry", None)
-    monkeypatch.delitem(sys.modules, "qtasks_plugins.tracing.spans")
+    monkeypatch.delitem(sys.modules, "qtasks_plugins.tracing.spans", raising=False)
     with pytest.raises(ConfigError, match=r"(?s)Tracing needs OpenTelemetry.*pip install \"qtasks-plugins\[otel\]\""):
         TracingPlugin()
 

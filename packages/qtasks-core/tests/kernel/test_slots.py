@@ -13,7 +13,7 @@ from qtasks.executor.execution import Run
 from qtasks.executor.plan import make_plan
 from qtasks.message import WIRE_VERSION, Delivery, TaskMessage, new_id
 from qtasks.types import TaskStatus
-from qtasks.worker.slots import CoroutineSlots, Threads, ThreadSlots
+from qtasks.worker.slots import STEP_S, CoroutineSlots, Threads, ThreadSlots
 
 
 @attrs.define
@@ -173,6 +173,31 @@ def test_coroutines_that_never_suspend_leave_the_loop_its_turns():
 
     asyncio.run(main())
     assert len(turns) > 3
+
+
+def test_a_slot_whose_run_has_waited_begins_the_next_one_at_once():
+    order = []
+
+    async def main():
+        gate = asyncio.Event()
+
+        async def wait():
+            order.append("begins")
+            await gate.wait()
+            order.append("ends")
+
+        bench = Bench(wait, count=2)
+        for _ in range(4):
+            bench.slots.push(bench.run())
+        await bench.until(lambda: len(order) == 2)
+        await asyncio.sleep(2 * STEP_S)  # longer than a slot goes on that never suspends
+        gate.set()
+        gate.clear()
+        await bench.until(lambda: len(order) == 6)
+        await bench.slots.close()
+
+    asyncio.run(main())
+    assert order[2:6] == ["ends", "begins", "ends", "begins"]
 
 
 def test_as_many_coroutines_run_as_there_are_slots():

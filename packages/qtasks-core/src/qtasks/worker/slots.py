@@ -58,6 +58,7 @@ class CoroutineSlots:
         self._idle: list[asyncio.Future[None]] = []
         self._tasks: set[asyncio.Task[None]] = set()
         self._closed = False
+        self._latest: Run | None = None
         self._base = contextvars.copy_context()
         self._inherited = tuple(self._base.items())
 
@@ -91,7 +92,7 @@ class CoroutineSlots:
         while True:
             turn_ends = time.monotonic() + STEP_S
             while self.waiting:
-                run = self.waiting.popleft()
+                run = self._latest = self.waiting.popleft()
                 if self._may_start(run):
                     run.leader = task
                     self.running.add(run)
@@ -101,7 +102,7 @@ class CoroutineSlots:
                     self._done(run, outcome)
                 if self._closed or self._is_used(task):
                     return  # the next run gets a fresh slot
-                if time.monotonic() > turn_ends:
+                if self._latest is run and time.monotonic() > turn_ends:  # others have run only if it suspended
                     await asyncio.sleep(0)
                     turn_ends = time.monotonic() + STEP_S
             future: asyncio.Future[None] = loop.create_future()
