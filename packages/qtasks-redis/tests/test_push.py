@@ -1,10 +1,13 @@
 import asyncio
+import select
+import socket
 import threading
 import time
 
 import pytest
 from qtasks.errors import BackendError
 from qtasks_redis.push import Listener, Subscriptions
+from qtasks_redis.script import Script
 from qtasks_redis.settings import BACKLOG
 from qtasks_testkit.faults import FaultProxy
 
@@ -33,6 +36,21 @@ def test_a_message_reaches_every_listener_of_its_topic_and_no_other(face, redis_
             return [await next_body(listener) for listener in (first, second, other)]
 
     assert face.run(redis_server.url, scenario) == [b"body\nof two lines", b"body\nof two lines", b""]
+
+
+def test_those_whom_a_script_tells_can_be_written_to_before_the_caller(face, redis_server):
+    tell = Script("tell", "return redis.call('PUBLISH', ARGV[1], 'news')")
+
+    async def scenario(transport):
+        with socket.create_connection(("127.0.0.1", redis_server.port)) as subscriber:
+            subscriber.sendall(b"SUBSCRIBE ears\r\n")
+            subscriber.recv(1000)
+            for _ in range(300):
+                assert await transport.run_many(tell, ["key"], [["ears"]], others_first=True) == [1]
+                assert select.select([subscriber], [], [], 0)[0], "the caller had its reply and the others no news yet"
+                subscriber.recv(1000)
+
+    face.run(redis_server.url, scenario)
 
 
 def test_a_user_without_the_channels_is_told_so(face, new_redis_server):

@@ -42,6 +42,15 @@ def test_many_calls_of_a_script_answer_in_order(face, redis_server):
     assert face.run(redis_server.url, scenario) == (list(range(100)), [])
 
 
+def test_what_fits_into_no_buffer_arrives_whole(face, redis_server):
+    large = os.urandom(1000) * 20_000
+
+    async def scenario(transport):
+        return await transport.run(ECHO, ["key"], [large])
+
+    assert face.run(redis_server.url, scenario)[1] == large
+
+
 def test_scripts_survive_a_flush_between_and_within_batches(face, new_redis_server):
     async def scenario(transport):
         counts = []

@@ -49,9 +49,7 @@ class Task(Generic[R]):
     @property
     def id(self) -> str:
         """The task's id as 32 hexadecimal digits."""
-        if self._record is not None:
-            return self._record.id
-        return self.message.id
+        return self.message.id if self._record is None else self._record.id
 
     @property
     def message(self) -> TaskMessage:

@@ -45,6 +45,8 @@ async def send_one(home: Home, link: Link, call: Call) -> Task[Any] | None:
 class PreparedCall(Generic[T]):
     """A call that was not added yet: give it to `app.add_tasks([...])`, or call `add_task()`."""
 
+    __slots__ = ("call", "home")
+
     def __init__(self, home: Home, call: Call) -> None:
         self.home = home
         self.call = call
@@ -61,6 +63,8 @@ class PreparedCall(Generic[T]):
 class SyncCall(PreparedCall[T]):
     """A prepared call of the blocking face; `T` is what adding it gives."""
 
+    __slots__ = ()
+
     def add_task(self) -> T:
         """Add it and return its handle; with a timeout wait for its end, and return None when time is up.
 
@@ -74,6 +78,8 @@ class SyncCall(PreparedCall[T]):
 
 class AsyncCall(PreparedCall[T]):
     """A prepared call of the awaitable face."""
+
+    __slots__ = ()
 
     async def add_task(self) -> T:
         """Like `SyncCall.add_task`, awaited."""

@@ -9,6 +9,7 @@ import contextlib
 import os
 import select
 import socket
+import ssl
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -30,13 +31,19 @@ SHORTEST_S = 0.001
 
 
 class BlockingLink(Link):
-    """A connection of one thread."""
+    """A connection of one thread. Its socket never blocks by itself: time-outs of sockets cost four more system calls.
+
+    Args:
+        sock: a connected socket, perhaps encrypted.
+    """
 
     def __init__(self, sock: socket.socket) -> None:
+        sock.setblocking(False)
         self.used = time.monotonic()
         self._socket = sock
         self._reader = new_reader()
-        self._has_come = _watch(sock)
+        self._comes, self._goes = _watch(sock, writing=False), _watch(sock, writing=True)
+        self._decrypted: Callable[[], int] = getattr(sock, "pending", int)
 
     @property
     def is_open(self) -> bool:
@@ -45,7 +52,7 @@ class BlockingLink(Link):
 
     def is_clean(self) -> bool:
         """Whether nothing has come that nobody asked for."""
-        return not self._has_come() and not self._reader.has_data()
+        return not self._comes(0) and not self._reader.has_data()
 
     async def request(self, commands: Sequence[Command], timeout_s: float) -> list[Any]:
         """Send commands and wait for their replies."""
@@ -53,8 +60,7 @@ class BlockingLink(Link):
         replies: list[Any] = []
         self.heard = replies
         try:
-            self._socket.settimeout(max(timeout_s, SHORTEST_S))
-            self._socket.sendall(pack(commands))
+            self._send(pack(commands), deadline)
             while len(replies) < len(commands):
                 replies.append(self._reply(deadline))
         except BaseException:  # the replies would be taken for those of the next call
@@ -65,8 +71,7 @@ class BlockingLink(Link):
 
     def send(self, *commands: Command) -> None:
         """Send commands."""
-        self._socket.settimeout(CONNECT_TIMEOUT_S)
-        self._socket.sendall(pack(commands))
+        self._send(pack(commands), time.monotonic() + CONNECT_TIMEOUT_S)
 
     def read(self, timeout_s: float) -> Any:
         """Wait for a pushed message; None when time is up. In no time at all, what has come already."""
@@ -79,13 +84,27 @@ class BlockingLink(Link):
         self.used = time.monotonic()
         return push
 
+    def _send(self, data: bytes, deadline: float) -> None:
+        left = memoryview(data)
+        while left:
+            try:
+                left = left[self._socket.send(left) :]
+            except ssl.SSLWantReadError:
+                _wait(self._comes, deadline)
+            except (BlockingIOError, ssl.SSLWantWriteError):
+                _wait(self._goes, deadline)
+
     def _reply(self, deadline: float) -> Any:
         while (reply := self._reader.gets()) is False:
-            left_s = deadline - time.monotonic()
-            if left_s <= 0:
-                raise TimeoutError
-            self._socket.settimeout(left_s)
-            data = self._socket.recv(READ_BYTES)
+            if not self._decrypted():
+                _wait(self._comes, deadline)
+            try:
+                data = self._socket.recv(READ_BYTES)
+            except (BlockingIOError, ssl.SSLWantReadError):  # too little to decrypt any of it
+                continue
+            except ssl.SSLWantWriteError:
+                _wait(self._goes, deadline)
+                continue
             if not data:
                 raise ConnectionError("the server has closed the connection")
             self._reader.feed(data)
@@ -155,10 +174,9 @@ class BlockingTransport(Transport[Session]):
             try:
                 if link.used < time.monotonic() - PUSH_CHECK_S:
                     link.send(("PING",))
-                    _receive(session, link, CONNECT_TIMEOUT_S)
-                with contextlib.suppress(TimeoutError):
-                    while True:
-                        _receive(session, link, 0)
+                    _must_receive(session, link)
+                while _receive(session, link, 0):
+                    pass
                 return link
             except (WireError, OSError):
                 _lose(session, link)
@@ -167,7 +185,7 @@ class BlockingTransport(Transport[Session]):
         try:
             link.send(("SUBSCRIBE", self._namespace_channel, session.channel))
             for _ in range(2):
-                _receive(session, link, CONNECT_TIMEOUT_S)
+                _must_receive(session, link)
         except (WireError, OSError) as error:
             link.close()
             raise translate(error, self.location.redacted) from error
@@ -186,20 +204,23 @@ class BlockingTransport(Transport[Session]):
                 return
             try:
                 _receive(session, link, min(left_s, PUSH_CHECK_S))
-            except TimeoutError:
-                continue
             except (WireError, OSError):
                 _lose(session, link)
 
 
-def _receive(session: Session, link: BlockingLink, timeout_s: float) -> None:
-    """Hand out one pushed message; raises TimeoutError when none comes."""
+def _receive(session: Session, link: BlockingLink, timeout_s: float) -> bool:
+    """Hand out one pushed message; False when none comes."""
     push = link.read(timeout_s)
-    if push is None:
-        raise TimeoutError
     if isinstance(push, RefusedError):
         raise push
-    session.subscriptions.receive(push)
+    if push is not None:
+        session.subscriptions.receive(push)
+    return push is not None
+
+
+def _must_receive(session: Session, link: BlockingLink) -> None:
+    if not _receive(session, link, CONNECT_TIMEOUT_S):
+        raise TimeoutError
 
 
 def _lose(session: Session, link: BlockingLink) -> None:
@@ -209,10 +230,17 @@ def _lose(session: Session, link: BlockingLink) -> None:
     session.subscriptions.stir()
 
 
-def _watch(sock: socket.socket) -> Callable[[], Any]:
-    """What tells, at once, whether something has come over a socket."""
+def _wait(ready: Callable[[float], Any], deadline: float) -> None:
+    left_s = deadline - time.monotonic()
+    if left_s <= 0 or not ready(left_s):
+        raise TimeoutError
+
+
+def _watch(sock: socket.socket, *, writing: bool) -> Callable[[float], Any]:
+    """What tells within so many seconds whether a socket can be read, or written."""
     if not hasattr(select, "poll"):  # Windows
-        return lambda: select.select([sock], [], [], 0)[0]
-    incoming = select.poll()
-    incoming.register(sock, select.POLLIN)
-    return lambda: incoming.poll(0)
+        sockets = ([], [sock]) if writing else ([sock], [])
+        return lambda wait_s: any(select.select(*sockets, [], wait_s))
+    poll = select.poll()
+    poll.register(sock, select.POLLOUT if writing else select.POLLIN)
+    return lambda wait_s: poll.poll(wait_s * 1000)

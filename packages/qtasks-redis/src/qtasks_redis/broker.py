@@ -57,7 +57,7 @@ class RedisBroker(RedisComponent, Broker):
                 self.server.promise(message.id, str(message.reply_to))
         # The nodes of a cluster cannot tell whether somebody hears a push.
         how = "ready" if self.server.location.kind == "cluster" else "push"
-        return await self._publish(how, envelopes, durable=True)
+        return await self._publish(how, envelopes, durable=True, others_first=bool(awaited))
 
     async def join(self, owner: str, name: str, lease_s: float) -> None:
         """Begin an incarnation."""
@@ -121,7 +121,7 @@ class RedisBroker(RedisComponent, Broker):
             delivery = item.delivery
             args += (delivery.id, delivery.receipt.claim, delivery.attempt, item.offset, item.value)
         caps = self.context.dead_letter_cap, self.context.stream_cap
-        refused = await self._run("finish", owner, *caps, len(outcomes), *args)
+        [refused] = await self._run_many("finish", [(owner, *caps, len(outcomes), *args)], others_first=True)
         return [task_id.decode() for task_id in refused]
 
     async def release(self, owner: str, *, death: str | None = None) -> list[str]:

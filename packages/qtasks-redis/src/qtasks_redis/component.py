@@ -150,19 +150,24 @@ class RedisComponent(Component):
         [reply] = await self._run_many(name, [args])
         return reply
 
-    async def _run_many(self, name: str, calls: Sequence[Sequence[Argument]], *, durable: bool = False) -> list[Any]:
+    async def _run_many(
+        self, name: str, calls: Sequence[Sequence[Argument]], *, durable: bool = False, others_first: bool = False
+    ) -> list[Any]:
         """Run one of our scripts several times in one round trip.
 
         Args:
             name: which.
             calls: the arguments of each call, behind the clock.
             durable: True for what may be waited for until it is on the server's disk, as the URL says.
+            others_first: True to have those whom it wakes hear of it before us; see `Transport.run_many`.
         """
         clock = self._clock
         crashpoint("redis", name, "called")
         try:
             timed = [(clock, *args) for args in calls]
-            replies = await self._transport.run_many(script(name), (self.server.prefix,), timed, wait_durable=durable)
+            replies = await self._transport.run_many(
+                script(name), (self.server.prefix,), timed, wait_durable=durable, others_first=others_first
+            )
         except ScriptError as error:
             if "QTASKS lease lost" in error.message:
                 raise LeaseLostError(str(calls[0][0])) from None
@@ -172,10 +177,13 @@ class RedisComponent(Component):
         crashpoint("redis", name, "answered")
         return replies
 
-    async def _publish(self, how: str, envelopes: Sequence[Envelope], *, durable: bool = False) -> list[str]:
+    async def _publish(
+        self, how: str, envelopes: Sequence[Envelope], *, durable: bool = False, others_first: bool = False
+    ) -> list[str]:
         """Write messages: one script for each batch of a queue, as `publish.lua` says; returns their ids."""
         batches = in_batches(envelopes)
-        replies = await self._run_many("publish", [(how, *publish_arguments(one)) for one in batches], durable=durable)
+        calls = [(how, *publish_arguments(one)) for one in batches]
+        replies = await self._run_many("publish", calls, durable=durable, others_first=others_first)
         known = {
             batch[number - 1].message.id: task_id.decode(errors="replace")
             for batch, pairs in zip(batches, replies, strict=True)

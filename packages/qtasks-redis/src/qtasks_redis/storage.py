@@ -87,9 +87,10 @@ class RedisStorage(RedisComponent, Storage):
     async def wait(self, task_id: str, timeout_s: float) -> Record | None:
         """Wait for the end of a task."""
         deadline = time.monotonic() + timeout_s
-        await self._transport.subscribe()
+        promised = self.server.promised.pop(task_id, "") == self._transport.channel
+        if not promised:  # otherwise publishing has done so
+            await self._transport.subscribe()
         with self._transport.listen(b"task " + task_id.encode()) as news:
-            promised = self.server.promised.pop(task_id, "") == self._transport.channel
             while promised or await self._run("watch", task_id, self._transport.channel):
                 left_s = deadline - time.monotonic()
                 if left_s <= 0:

@@ -97,7 +97,6 @@ class Worker:
         self.handed_back = 0
         self.quota = max_tasks or sys.maxsize
         self.lag_s = 0.0
-        self.last_take = 0.0
         self.started = runtime.clock.wall_us()
         self.in_hand: dict[Any, Delivery] = {}
         self.counters = Counters()
