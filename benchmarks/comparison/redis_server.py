@@ -39,9 +39,18 @@ def version(url: str) -> str:
     return _info(url, "server", "redis_version")
 
 
-def commands(url: str) -> int:
-    """Return how many commands the server has processed."""
-    return int(_info(url, "stats", "total_commands_processed"))
+def count(url: str, seconds: float) -> tuple[int, int]:
+    """Return how many commands clients send in so many seconds, and how many their scripts call."""
+    until, heard = time.monotonic() + seconds, b""
+    with _connection(url) as connection:
+        connection.sendall(b"MONITOR\r\n")
+        while (left := until - time.monotonic()) > 0:
+            connection.settimeout(left)
+            with contextlib.suppress(TimeoutError):
+                heard += connection.recv(65536)
+    _, *lines = heard.splitlines()  # the first one is the answer
+    by_scripts = sum(b" lua] " in line for line in lines)
+    return len(lines) - by_scripts, by_scripts
 
 
 def flush(url: str) -> None:
@@ -56,10 +65,14 @@ def _info(url: str, section: str, field: str) -> str:
 
 def _ask(url: str, command: str) -> str:
     """Send one command on a connection of its own and return all that comes back."""
-    where = urlparse(url)
-    with socket.create_connection((where.hostname, where.port), timeout=10) as connection:
+    with _connection(url) as connection:
         connection.sendall(f"{command}\r\nQUIT\r\n".encode())
         return b"".join(iter(lambda: connection.recv(65536), b"")).decode()
+
+
+def _connection(url: str) -> socket.socket:
+    where = urlparse(url)
+    return socket.create_connection((where.hostname, where.port), timeout=10)
 
 
 def _wait(url: str) -> None:

@@ -7,12 +7,18 @@
 # [tool.bench.ardiq]
 # worker = "ardiq run -q -w {processes} peers.ardiq:app"
 # note = "uvloop, prefetch as by default, results of 600 s"
+#
+# [tool.bench.ardiq-threads]
+# worker = "ardiq run -q -w {processes} peers.ardiq:app"
+# environment = { BENCH_THREADS = "yes" }
+# note = "plain functions in threads, all else the same"
 # ///
 
 from __future__ import annotations
 
 import asyncio
 import os
+import time
 from typing import Any
 
 import uvloop
@@ -30,14 +36,12 @@ app = Ardiq(
 )
 
 
-@app.task()
 async def noop(value: int) -> int:
     """Answer at once."""
     hit()
     return value
 
 
-@app.task()
 async def wait(value: int) -> int:
     """Wait so many milliseconds."""
     await asyncio.sleep(value / 1000)
@@ -45,7 +49,6 @@ async def wait(value: int) -> int:
     return value
 
 
-@app.task()
 async def spin(value: int) -> int:
     """Use the processor."""
     spin_once()
@@ -53,7 +56,28 @@ async def spin(value: int) -> int:
     return value
 
 
-TASKS = {"noop": noop, "wait": wait, "spin": spin}
+def noop_thread(value: int) -> int:
+    """Answer at once."""
+    hit()
+    return value
+
+
+def wait_thread(value: int) -> int:
+    """Wait so many milliseconds."""
+    time.sleep(value / 1000)
+    hit()
+    return value
+
+
+def spin_thread(value: int) -> int:
+    """Use the processor."""
+    spin_once()
+    hit()
+    return value
+
+
+bodies = (noop_thread, wait_thread, spin_thread) if "BENCH_THREADS" in os.environ else (noop, wait, spin)
+TASKS = {name: app.task(name=name)(body) for name, body in zip(("noop", "wait", "spin"), bodies, strict=True)}
 
 
 async def add_async(task: str, value: int) -> Any:

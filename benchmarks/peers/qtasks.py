@@ -98,20 +98,33 @@ def add(task: str, value: int) -> Any:
 
 
 @functools.cache
-def _publish_script() -> Callable[..., Any]:
+def _client() -> Any:
     import redis  # workers have no need of it
 
-    client, script = redis.Redis.from_url(URL), Script.load("publish")
-    client.script_load(script.text)
-    return functools.partial(client.evalsha, script.sha1)
+    return redis.Redis.from_url(URL)
+
+
+@functools.cache
+def _publish_script() -> Callable[..., Any]:
+    script = Script.load("publish")
+    _client().script_load(script.text)
+    return functools.partial(_client().evalsha, script.sha1)
+
+
+def _message(task: str, value: int) -> tuple[str, bytes]:
+    task_id, now = new_id(), time.time_ns() // 1000
+    return task_id, msgspec.json.encode(TaskMessage(1, task_id, app.name, "default", task, [value], enqueued=now))
 
 
 def add_bare(task: str, value: int) -> None:
     """What one task comes to as a command, without QTasks: the same script over redis-py."""
-    task_id = new_id()
-    message = TaskMessage(1, task_id, app.name, "default", task, [value], enqueued=time.time_ns() // 1000)
-    place, payload = f"0000{task_id}", msgspec.json.encode(message)
-    _publish_script()(1, f"qtasks:{{{app.name}}}", "", "push", "default", 1, "80000000", place, payload)
+    task_id, payload = _message(task, value)
+    _publish_script()(1, f"qtasks:{{{app.name}}}", "", "push", "default", 1, "80000000", f"0000{task_id}", payload)
+
+
+def push_bare(task: str, value: int) -> None:
+    """The cheapest command that could carry the message: nothing is counted, ordered, or kept beside the queue."""
+    _client().rpush("bare", _message(task, value)[1])
 
 
 def add_many(task: str, values: list[int]) -> None:

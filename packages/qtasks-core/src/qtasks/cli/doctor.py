@@ -12,13 +12,14 @@ import click
 
 from qtasks._version import __version__
 from qtasks.app.application import Application
+from qtasks.cli.advice import advise
 from qtasks.cli.commands import UNHEALTHY
 from qtasks.cli.target import Target, target_options
 from qtasks.errors import BackendError, QTasksError
 from qtasks.ports import Advice
 from qtasks.runtime import Link
 from qtasks.stats.render import as_json
-from qtasks.stats.snapshot import Snapshot, advise, look
+from qtasks.stats.snapshot import Snapshot, look
 from qtasks.types import US_PER_S
 
 PROBE = "qtasks-doctor"

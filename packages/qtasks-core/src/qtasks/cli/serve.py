@@ -12,10 +12,10 @@ import click
 from qtasks._version import __version__
 from qtasks.app import logs
 from qtasks.app.child import ChildOptions
+from qtasks.cli.advice import advise
 from qtasks.cli.target import Target
 from qtasks.errors import ConfigError, did_you_mean
 from qtasks.options import check_name, seconds
-from qtasks.stats.snapshot import advise
 from qtasks.supervisor.supervisor import Supervisor
 from qtasks.worker.counters import rss_bytes
 

@@ -11,7 +11,7 @@ from qtasks.app.application import Application
 from qtasks.errors import TaskNotRegisteredError, did_you_mean, listed
 from qtasks.message import Record
 from qtasks.options import TaskOptions
-from qtasks.ports import Advice, QueueFacts, TaskCounts, WorkerFacts
+from qtasks.ports import QueueFacts, TaskCounts, WorkerFacts
 from qtasks.ports.facts import percentile_us
 from qtasks.registry import TaskDefinition
 from qtasks.result import Task
@@ -162,12 +162,6 @@ async def look(app: Application, link: Link, task_ids: Sequence[str] = (), befor
         {task_id: await app.read(link, task_id) for task_id in task_ids},
         before and attrs.evolve(before, before=None),
     )
-
-
-async def advise(link: Link) -> list[tuple[str, Advice]]:
-    """What broker and storage say of their servers or files, with the URL of each."""
-    components = [link.storage] if link.shared else [link.broker, link.storage]
-    return [(component.url, advice) for component in components for advice in await component.advise()]
 
 
 def _declared(definition: TaskDefinition) -> dict[str, Any]:

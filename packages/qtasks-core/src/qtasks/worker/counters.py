@@ -10,13 +10,13 @@ import time
 from typing import TYPE_CHECKING
 
 from qtasks._version import __version__
-from qtasks.executor.execution import Run
 from qtasks.message import Outcome
 from qtasks.ports import TaskCounts, WorkerFacts
 from qtasks.ports.facts import BUCKETS
 from qtasks.types import TaskStatus
 
 if TYPE_CHECKING:
+    from qtasks.executor.execution import Run
     from qtasks.worker.worker import Worker
 
 
