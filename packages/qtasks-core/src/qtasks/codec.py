@@ -30,7 +30,9 @@ TOO_LARGE_HINT = "Store large data elsewhere and pass a reference, or raise max_
 _PLAIN = frozenset({str, bool, type(None)})
 """Types that need no look inside before they are encoded."""
 
-_ID = re.compile(r"[0-9a-f]{32}")
+_NAMES = re.compile(rf"[0-9a-f]{{32}} {NAME.pattern} {NAME.pattern}")
+"""Id, queue and namespace of a message."""
+
 _UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 """What msgspec raises on bytes that are not JSON, not UTF-8, too deep, or not of the asked type."""
 
@@ -247,10 +249,8 @@ def decode_message(payload: bytes, *, limit: int = MAX_PAYLOAD_BYTES) -> TaskMes
     if message.v != WIRE_VERSION:
         _check_version(payload)
         raise MalformedMessageError(f"unknown envelope version {message.v}")
-    if not _ID.fullmatch(message.id):
-        raise MalformedMessageError("id is not 32 lower-case hexadecimal digits")
-    if not NAME.fullmatch(message.queue) or not NAME.fullmatch(message.namespace):
-        raise MalformedMessageError("queue or namespace is not a name")
+    if not _NAMES.fullmatch(f"{message.id} {message.queue} {message.namespace}"):
+        raise MalformedMessageError("id is not 32 lower-case hexadecimal digits, or queue or namespace is not a name")
     if payload.count(b"[") + payload.count(b"{") > MAX_DEPTH and not all(
         _fits(value, MAX_DEPTH) for value in (message.args, message.kwargs, message.headers)
     ):

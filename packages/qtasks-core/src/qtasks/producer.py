@@ -97,7 +97,8 @@ class Producer:
             None,
             options.headers,
         )
-        _require(link.broker, message)
+        if message.priority or message.due or message.unique is not None:
+            _require(link.broker, message)
         return message
 
     def _priority(self, call: Call) -> int:

@@ -139,7 +139,7 @@ class RegisteredTask(Generic[P, R]):
 
     def call_with(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Call:
         """One call of this task whose options stand among its keyword arguments."""
-        options = call_options(kwargs.pop("priority", None), kwargs.pop("timeout", None))
+        options = call_options(kwargs.pop("priority", None), kwargs.pop("timeout", None)) if kwargs else NO_OPTIONS
         if (name := kwargs.pop("task_name", None)) is None:
             return self.call(args, kwargs, options)
         return Call(check_task_name(name), args, kwargs, options, self.home.runtime.registry.find(name))

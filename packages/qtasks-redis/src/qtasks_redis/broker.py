@@ -111,7 +111,7 @@ class RedisBroker(RedisComponent, Broker):
         args: list[str | bytes | int] = [outcome.delivery.id for outcome in outcomes]
         args += [outcome.delivery.receipt.claim for outcome in outcomes]
         args += [outcome.delivery.receipt.queue for outcome in outcomes]
-        args += [outcome.status.value for outcome in outcomes]
+        args += [outcome.status for outcome in outcomes]
         args += [int(outcome.keep_s * 1000) for outcome in outcomes]
         args += [outcome.due for outcome in outcomes]
         args += [

@@ -93,6 +93,7 @@ class Written(NamedTuple):
     more: More
 
 
+_BARE_TRAILER = f"{0:08x}{NO_CHILD}\0".encode()
 _TOKEN = re.compile(rb"[0-9a-f]{14}")
 _NO_MORE = More()
 _read_ending = msgspec.msgpack.Decoder(Ending).decode
@@ -134,8 +135,8 @@ def encode_ending(outcome: Outcome, wall_us: int) -> bytes:
     """How a task ends by a worker's outcome: what stands behind the payload of its record."""
     error = outcome.error
     ending = _encode(
-        Ending(
-            outcome.status.value,
+        (  # the fields of an `Ending`: a tuple is made in a quarter of the time
+            outcome.status,
             outcome.finished or wall_us,
             wall_us + int(outcome.keep_s * US_PER_S),
             outcome.worker,
@@ -146,7 +147,7 @@ def encode_ending(outcome: Outcome, wall_us: int) -> bytes:
             error.text if error is not None and outcome.status is TaskStatus.CANCEL else None,
         )
     )
-    return b"%b%08x%08x%b\0" % (ending, len(ending), 0, NO_CHILD.encode())
+    return b"%b%08x%b" % (ending, len(ending), _BARE_TRAILER)
 
 
 def encode_record(outcome: Outcome, wall_us: int) -> bytes:
