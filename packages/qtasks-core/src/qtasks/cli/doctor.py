@@ -71,7 +71,8 @@ def examine(target: Target) -> Iterator[Finding]:
         yield Finding("ok", "application", f"{app.name} with {len(app.tasks)} tasks")
         snapshot, advised = app.runtime.run_blocking(lambda link: _probe(app, link))
     except QTasksError as error:
-        yield Finding("problem", "broker" if isinstance(error, BackendError) else "application", error.message, error.hint)
+        check = "broker" if isinstance(error, BackendError) else "application"
+        yield Finding("problem", check, error.message, error.hint)
         return
     yield Finding("ok", "broker", f"{app.broker.url} answers")
     yield Finding("ok", "storage", f"{app.storage.url} can be written")
