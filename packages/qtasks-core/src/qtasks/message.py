@@ -58,8 +58,10 @@ def new_id() -> str:
 
 def new_ids(count: int) -> list[str]:
     """Ids of tasks, as `new_id` makes them; many cost less together."""
+    if count == 1:
+        return [new_id()]
     begin = f"{time.time_ns() // 1_000_000:012x}"
-    return [new_id()] if count == 1 else [begin + tail for tail in _tails(count)]
+    return [begin + tail for tail in _tails(count)]
 
 
 def _tails(count: int) -> list[str]:

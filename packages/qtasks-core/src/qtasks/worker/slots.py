@@ -88,7 +88,6 @@ class CoroutineSlots:
     async def _slot(self) -> None:
         task = asyncio.current_task()
         assert task is not None
-        loop = asyncio.get_running_loop()
         while True:
             turn_ends = time.monotonic() + STEP_S
             while self.waiting:
@@ -105,7 +104,7 @@ class CoroutineSlots:
                 if self._latest is run and time.monotonic() > turn_ends:  # others have run only if it suspended
                     await asyncio.sleep(0)
                     turn_ends = time.monotonic() + STEP_S
-            future: asyncio.Future[None] = loop.create_future()
+            future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
             self._idle.append(future)
             await future
 
