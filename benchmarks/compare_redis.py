@@ -1,11 +1,12 @@
 """QTasks and its peers on one Redis, in one run: measures, keeps the figures, and writes the tables and the plots.
 
     python benchmarks/compare_redis.py [--peers huey,qtasks] [--workloads drain,enqueue] [--tasks 20000] [--rounds 3]
-        [--docs docs/benchmarks]
+        [--once celery-prefork,rq] [--docs docs/benchmarks]
 
 All take turns in every workload of every round, each on an empty server and in an environment of its own. The figures
 go to one JSON file a run; the tables to the screen, and with `--docs` with the plots to a folder of the documentation.
-All of it takes about twenty minutes a round. Needed on PATH: redis-server; for ArdiQ, Python 3.12 or newer.
+All of it takes about twenty minutes a round, most of which is waiting for the slow ones: `--once` names those that the
+first round is enough for. Needed on PATH: redis-server; for ArdiQ, Python 3.12 or newer.
 """
 
 from __future__ import annotations
@@ -38,6 +39,7 @@ def main() -> None:
     everyone = all_entrants()
     entrants = _chosen({entrant.name: entrant for entrant in everyone}, asked.peers)
     workloads = list(_chosen({name: name for name in WORKLOADS}, asked.workloads).values())
+    once = _chosen(entrants, asked.once) if asked.once else {}
     asked.results.mkdir(parents=True, exist_ok=True)
     moment = datetime.now(UTC)
     record: dict[str, Any] = {
@@ -46,6 +48,7 @@ def main() -> None:
         "machine": _machine(),
         "tasks": asked.tasks,
         "rounds": asked.rounds,
+        "once": sorted(once),
         "entrants": {},
     }
     path = asked.results / f"redis-{moment:%Y%m%d-%H%M%S}.json"
@@ -62,6 +65,8 @@ def main() -> None:
             if number and workload in ONCE:
                 continue
             for name, python in pythons.items():
+                if number and name in once:
+                    continue
                 request = _request(entrants[name], workload, asked, url, path.with_suffix(".log"))
                 figures = _measure(python, request, entrants[name].environment)
                 print(f"round {number + 1}: {workload}: {name}: {_short(figures)}", file=sys.stderr)
@@ -83,6 +88,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--tasks", type=int, default=20_000, help="most tasks in a drain (default 20,000)")
     parser.add_argument("--seconds", type=float, default=8, help="most for filling, and for draining (default 8)")
     parser.add_argument("--rounds", type=int, default=3, help="rounds, of which the median counts (default 3)")
+    parser.add_argument("--once", help="names, by commas, that are measured in the first round only (default: none)")
     parser.add_argument("--envs", type=Path, default=BUILD / "bench-envs", help="where environments are kept")
     parser.add_argument("--results", type=Path, default=BUILD / "bench-results", help="where the figures go")
     parser.add_argument("--docs", type=Path, help="write index.md and the plots here (default: they are not written)")
@@ -95,7 +101,7 @@ def _command(asked: argparse.Namespace) -> str:
     """What measures the same again, wherever environments and figures are kept."""
     options = [
         f"--{name}={value}"
-        for name in ("peers", "workloads", "tasks", "seconds", "rounds")
+        for name in ("peers", "workloads", "tasks", "seconds", "rounds", "once")
         if (value := getattr(asked, name))
     ]
     return shlex.join(["python", "benchmarks/compare_redis.py", *options])

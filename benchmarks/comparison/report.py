@@ -147,6 +147,7 @@ def _head(record: Record) -> Iterator[str]:
         f"{record['started']}. {machine['cpu']}, {machine['cores']} cores, {machine['system']}; redis-server "
         f"{record['redis']} without persistence, over loopback. "
         + (f"Medians of {rounds} rounds" if rounds > 1 else "One round")
+        + (f" (of {', '.join(record['once'])} the first one only)" if record.get("once") else "")
         + f"; at most {record['tasks']:,} tasks a drain. Tasks are counted and timed by stamps that their bodies leave "
         "in shared memory, not by what a framework says of itself. Absolute figures drift by tens of percent from "
         "machine to machine and from hour to hour; the ratios are what counts. `floor` is no framework: it is the "
