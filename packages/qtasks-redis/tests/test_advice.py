@@ -3,6 +3,7 @@
 import asyncio
 
 import pytest
+import redis
 from qtasks.ports import BackendContext
 from qtasks_redis.advice import advise
 from qtasks_redis.broker import RedisBroker
@@ -38,6 +39,17 @@ def test_a_server_that_may_lose_tasks_is_told_so_with_the_mend(new_redis_server)
 def test_a_policy_without_a_limit_drops_nothing(new_redis_server):
     server = new_redis_server(appendonly=True, settings=["--maxmemory-policy", "allkeys-lru"])
     assert [advice.state for advice in ask(server.url)] == ["ok"]
+
+
+@pytest.mark.parametrize("key", ["leases", "owners", "waits", "numbers", "ready:mail"])
+def test_a_key_that_something_else_has_written_is_a_problem_with_its_name(new_redis_server, key):
+    server = new_redis_server(appendonly=True)
+    with redis.Redis.from_url(server.url) as client:
+        client.hset("qtasks:{QueueTasks}:queues", "mail", 1)
+        client.set(f"qtasks:{{QueueTasks}}:{key}", "junk")
+    _, foreign = ask(server.url)
+    assert (foreign.state, foreign.mend.endswith(f"DEL 'qtasks:{{QueueTasks}}:{key}'")) == ("problem", True)
+    assert f"the key qtasks:{{QueueTasks}}:{key} " in foreign.found
 
 
 @pytest.mark.parametrize(

@@ -90,3 +90,7 @@ def test_other_protocols_are_named_as_such():
 def test_our_own_errors_stay_as_they_are():
     error = errors.BackendFullError("full")
     assert translate(error, "redis://h") is error
+
+
+def test_a_server_that_hangs_up_may_want_tls():
+    assert "rediss://" in translate(ConnectionResetError("Connection reset by peer"), "redis://h/0").hint

@@ -121,6 +121,22 @@ def test_a_broken_connection_wakes_its_listeners_and_is_made_anew(face, redis_se
         assert face.run(proxy.url, scenario) == b"again"
 
 
+def test_a_lost_connection_is_told_once(aio_face, redis_server, caplog):
+    with FaultProxy(redis_server.url) as proxy:
+
+        async def scenario(transport):
+            await transport.subscribe()
+            proxy.refuse()
+            proxy.reset()
+            with pytest.raises(BackendError):
+                await transport.command("PING", timeout_s=3)
+            proxy.heal()
+            await transport.subscribe()
+
+        aio_face.run(proxy.url, scenario)
+    assert [record.getMessage()[:32] for record in caplog.records] == ["The connection that hears of news"[:32]]
+
+
 def test_a_half_open_connection_is_replaced_within_ten_seconds(face, redis_server, monkeypatch):
     for module in ("aio", "blocking"):  # the same, eight times as fast
         monkeypatch.setattr(f"qtasks_redis.{module}.PUSH_CHECK_S", 0.5)

@@ -5,8 +5,9 @@ import time
 
 import pytest
 from kernel.support import PATIENCE_S, Gate, kill_owner_of, troubled_app, wait_until
-from qtasks import TaskStatus
+from qtasks import QueueConfig, TaskStatus
 from qtasks.app import logs
+from qtasks.backends.memory.storage import MemoryStorage
 from qtasks.errors import BackendUnavailableError, TaskCancelError
 from qtasks.testing import running
 from qtasks.worker.backoff import Backoff
@@ -55,7 +56,25 @@ def test_the_end_of_an_outage_is_logged(caplog):
     with caplog.at_level(logging.INFO, "qtasks"), running(app):
         succeeds.add_task(timeout=PATIENCE_S)
     assert len(told(caplog, "Tasks could not be taken (attempt 1", logging.WARNING)) == 1
-    assert len(told(caplog, "It answers again after ", logging.INFO)) == 1
+    assert len(told(caplog, "Tasks could not be taken: over after ", logging.INFO)) == 1
+
+
+def test_an_outage_is_not_over_before_the_broker_has_answered(caplog, monkeypatch):
+    app, _ = troubled_app(QueueConfig(lease=3))  # two ticks for each report
+    failures, report = iter([True, True]), MemoryStorage.report
+
+    async def fail_twice(storage, *args):
+        if next(failures, False):
+            raise BackendUnavailableError("it is away")
+        await report(storage, *args)
+
+    monkeypatch.setattr(MemoryStorage, "report", fail_twice)
+    app.task(print)
+    with caplog.at_level(logging.INFO, "qtasks"), running(app):
+        wait_until(lambda: told(caplog, "The broker does not answer: over after ", logging.INFO), "the end of it")
+        assert next(failures, "none is left") == "none is left"
+    assert len(told(caplog, "The broker does not answer (attempt 1", logging.WARNING)) == 1
+    assert len(told(caplog, "The broker does not answer: over after ", logging.INFO)) == 1
 
 
 def test_a_hint_stays_on_the_line_of_its_error(caplog):

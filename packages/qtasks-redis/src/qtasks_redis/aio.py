@@ -255,8 +255,9 @@ class AioTransport(Transport[_AioSession]):
                 finally:
                     link.close()
             except (BackendError, WireError, OSError) as error:
-                session.failure = translate(error, self.location.redacted)
-                _log.debug("Not subscribed: %s", session.failure)
+                known, session.failure = session.failure, translate(error, self.location.redacted)
+                if known is None:  # the first of a row
+                    _log.warning("The connection that hears of news is lost, and is tried again: %s", session.failure)
                 if not isinstance(session.failure, BackendUnavailableError):  # those who wait need not wait longer
                     session.subscribed.set()
             session.subscribed.clear()

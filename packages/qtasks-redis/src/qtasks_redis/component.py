@@ -129,8 +129,12 @@ class RedisComponent(Component):
         await self._transport.close()
 
     async def advise(self) -> list[Advice]:
-        """What the server may lose."""
-        return advise(read_info(await self._transport.command("INFO")))
+        """What the server may lose, and which keys of ours something else has written."""
+        advice = advise(read_info(await self._transport.command("INFO")))
+        if pairs := await self._foreign():
+            error = self._corrupt(pairs)
+            advice.append(Advice("problem", error.message.rstrip("."), error.hint))
+        return advice
 
     @property
     def _transport(self) -> Transport[Any]:
@@ -202,11 +206,15 @@ class RedisComponent(Component):
         """An error that names the keys which somebody else has written, also those of the queues among `args`."""
         words = [word for word in args if isinstance(word, str) and word][:MAX_WORDS]
         try:
-            found = await self._transport.run(script("foreign"), [self.server.prefix], [self._clock, *words])
+            pairs = await self._foreign(*words)
         except BackendError:
             return error
-        pairs = [(key.decode(errors="replace"), why.decode()) for key, why in zip(found[::2], found[1::2], strict=True)]
         return self._corrupt(pairs) if pairs else error
+
+    async def _foreign(self, *words: str) -> list[tuple[str, str]]:
+        """The keys that something else has written, and what is wrong with each, those of the queues among `words`."""
+        found = await self._transport.run(script("foreign"), [self.server.prefix], [self._clock, *words])
+        return [(key.decode(errors="replace"), why.decode()) for key, why in zip(found[::2], found[1::2], strict=True)]
 
     def _corrupt(self, pairs: Sequence[tuple[str, str]]) -> BackendCorruptError:
         text = "; ".join(f"the key {key} {why}" for key, why in pairs)

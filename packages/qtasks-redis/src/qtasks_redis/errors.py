@@ -101,8 +101,10 @@ def _translate_answer(error: RefusedError, where: str) -> errors.BackendError:
 
 def _translate_failure(error: Exception, where: str) -> errors.BackendError:
     reach = f"{_REACH} {_PLAIN}" if where.startswith("rediss") else _REACH
+    if isinstance(error, ConnectionResetError) and where.startswith("redis:"):
+        reach += " One that encrypts has a URL with rediss://."
     if isinstance(error, ssl.SSLCertVerificationError):
-        text = f"{where} shows a certificate that is not trusted: {error.verify_message}."
+        text = f"{where} shows a certificate that is not trusted: {error.verify_message.rstrip('.')}."
         return errors.BackendError(text, "Name the file with its authority: ?ssl_ca_certs=/path/to/ca.pem")
     if isinstance(error, ssl.SSLError):
         return errors.BackendError(f"{where} does not encrypt as expected: {error}.", _PLAIN)

@@ -39,5 +39,5 @@ class Backoff:
     def reset(self) -> None:
         """Note a success; the end of a row of failures is logged."""
         if self.failures:
-            log.info("It answers again after %.1f s. %s.", time.monotonic() - self._since, self._what)
+            log.info("%s: over after %.1f s.", self._what, time.monotonic() - self._since)
         self.failures = 0

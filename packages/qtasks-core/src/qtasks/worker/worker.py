@@ -370,7 +370,7 @@ class Worker:
                     next_beat = now + self.lease.lease_s / BEATS_PER_LEASE
                     await self._tell_of_housekeeping()
                     await self._report()
-                backoff.reset()
+                    backoff.reset()
             except BackendError as error:
                 backoff.note("The broker does not answer", error)
 
