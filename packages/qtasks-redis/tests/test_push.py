@@ -53,6 +53,22 @@ def test_those_whom_a_script_tells_can_be_written_to_before_the_caller(face, red
     face.run(redis_server.url, scenario)
 
 
+def test_the_ping_that_lets_others_be_written_to_first_is_no_condition(face, new_redis_server):
+    """A server may refuse it where it takes the script: by the rights of the user, or while it cannot save."""
+    count = Script("count", "return redis.call('INCR', KEYS[1])")
+    server = new_redis_server()
+
+    async def allow(transport):
+        await transport.command("ACL", "SETUSER", "app", "on", ">word", "~*", "&*", "+@all", "-ping")
+
+    async def scenario(transport):
+        counts = await transport.run_many(count, ["key"], [[], []], others_first=True)  # not loaded yet
+        return counts + await transport.run_many(count, ["key"], [[]], others_first=True)
+
+    face.run(server.url, allow)
+    assert face.run(f"redis://app:word@127.0.0.1:{server.port}", scenario) == [1, 2, 3]
+
+
 def test_a_user_without_the_channels_is_told_so(face, new_redis_server):
     server = new_redis_server()
 

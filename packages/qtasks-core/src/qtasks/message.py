@@ -34,40 +34,23 @@ Moment = Annotated[int, msgspec.Meta(ge=0, le=LATEST_US)]
 """Microseconds since the epoch, UTC, until the end of the year 9999."""
 
 
-AHEAD = 64
-"""So many single ids get their chance at once: asking the system for it costs as much as all else of an id."""
-
-_ahead: list[str] = []
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_ahead.clear)  # no two processes use the same
-
-
 def new_id() -> str:
     """An id of a task: a UUID of version 7 as 32 hexadecimal digits, in the order of time, 72 bits of it random.
 
     In order, because random keys cost an index of a million open tasks three times as much
-    (`docs/explanation/decisions/0003-ids.md`).
+    (`docs/explanation/decisions/0003-ids.md`). The chance is not fetched ahead: a process that was forked by a server
+    written in C would not know that it has to fetch its own.
     """
-    try:
-        tail = _ahead.pop()
-    except IndexError:
-        tail, *others = _tails(AHEAD)
-        _ahead.extend(others)
-    return f"{time.time_ns() // 1_000_000:012x}{tail}"
+    chance = os.urandom(9).hex()
+    return f"{time.time_ns() // 1_000_000:012x}7{chance[:3]}8{chance[3:]}"
 
 
 def new_ids(count: int) -> list[str]:
     """Ids of tasks, as `new_id` makes them; many cost less together."""
     if count == 1:
         return [new_id()]
-    begin = f"{time.time_ns() // 1_000_000:012x}"
-    return [begin + tail for tail in _tails(count)]
-
-
-def _tails(count: int) -> list[str]:
-    """What follows the time in ids."""
-    chance = os.urandom(9 * count).hex()
-    return [f"7{chance[at : at + 3]}8{chance[at + 3 : at + 18]}" for at in range(0, 18 * count, 18)]
+    begin, chance = f"{time.time_ns() // 1_000_000:012x}7", os.urandom(9 * count).hex()
+    return [f"{begin}{chance[at : at + 3]}8{chance[at + 3 : at + 18]}" for at in range(0, 18 * count, 18)]
 
 
 class TaskMessage(msgspec.Struct, frozen=True, omit_defaults=True):

@@ -97,8 +97,7 @@ class Producer:
             None,
             options.headers,
         )
-        if message.priority or message.due or message.unique is not None:
-            _require(link.broker, message)
+        _require(link.broker, message)
         return message
 
     def _priority(self, call: Call) -> int:

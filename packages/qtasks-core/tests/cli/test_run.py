@@ -1,5 +1,8 @@
 """`qtasks run`: what is said of options that cannot be meant. What workers do is tested in `supervisor`."""
 
+import subprocess
+import sys
+
 import pytest
 
 APPLICATION = ["-A", "app:app", "run", "--burst"]
@@ -36,3 +39,9 @@ def test_spaces_around_commas_are_not_part_of_a_name(installed, app_file):
     code, _, err = installed(*APPLICATION, "-Q", "default, mail")
     assert code == 0
     assert "queues       default, mail\n" in err
+
+
+def test_the_parent_of_the_workers_needs_no_event_loop():
+    """Importing one would cost each start a tenth of its time, and the parent its memory."""
+    program = "import sys, qtasks.cli.serve; sys.exit('asyncio' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0

@@ -42,7 +42,6 @@ class BlockingLink(Link):
         self.used = time.monotonic()
         self._socket = sock
         self._reader = new_reader()
-        self._comes, self._goes = _watch(sock, writing=False), _watch(sock, writing=True)
         self._decrypted: Callable[[], int] = getattr(sock, "pending", int)
 
     @property
@@ -52,7 +51,10 @@ class BlockingLink(Link):
 
     def is_clean(self) -> bool:
         """Whether nothing has come that nobody asked for."""
-        return not self._comes(0) and not self._reader.has_data()
+        try:
+            return not _is_ready(self._socket, 0.0) and not self._reader.has_data()
+        except ConnectionError:
+            return False
 
     async def request(self, commands: Sequence[Command], timeout_s: float) -> list[Any]:
         """Send commands and wait for their replies."""
@@ -90,20 +92,20 @@ class BlockingLink(Link):
             try:
                 left = left[self._socket.send(left) :]
             except ssl.SSLWantReadError:
-                _wait(self._comes, deadline)
+                _wait(self._socket, deadline)
             except (BlockingIOError, ssl.SSLWantWriteError):
-                _wait(self._goes, deadline)
+                _wait(self._socket, deadline, writing=True)
 
     def _reply(self, deadline: float) -> Any:
         while (reply := self._reader.gets()) is False:
             if not self._decrypted():
-                _wait(self._comes, deadline)
+                _wait(self._socket, deadline)
             try:
                 data = self._socket.recv(READ_BYTES)
             except (BlockingIOError, ssl.SSLWantReadError):  # too little to decrypt any of it
                 continue
             except ssl.SSLWantWriteError:
-                _wait(self._goes, deadline)
+                _wait(self._socket, deadline, writing=True)
                 continue
             if not data:
                 raise ConnectionError("the server has closed the connection")
@@ -230,17 +232,23 @@ def _lose(session: Session, link: BlockingLink) -> None:
     session.subscriptions.stir()
 
 
-def _wait(ready: Callable[[float], Any], deadline: float) -> None:
+def _wait(sock: socket.socket, deadline: float, *, writing: bool = False) -> None:
     left_s = deadline - time.monotonic()
-    if left_s <= 0 or not ready(left_s):
+    if left_s <= 0 or not _is_ready(sock, left_s, writing=writing):
         raise TimeoutError
 
 
-def _watch(sock: socket.socket, *, writing: bool) -> Callable[[float], Any]:
-    """What tells within so many seconds whether a socket can be read, or written."""
-    if not hasattr(select, "poll"):  # Windows
-        sockets = ([], [sock]) if writing else ([sock], [])
-        return lambda wait_s: any(select.select(*sockets, [], wait_s))
-    poll = select.poll()
-    poll.register(sock, select.POLLOUT if writing else select.POLLIN)
-    return lambda wait_s: poll.poll(wait_s * 1000)
+def _is_ready(sock: socket.socket, wait_s: float, *, writing: bool = False) -> bool:
+    """Whether a socket can be read, or written, within some seconds.
+
+    Raises:
+        ConnectionError: another thread has closed it.
+    """
+    try:
+        if not hasattr(select, "poll"):  # Windows
+            return any(select.select([] if writing else [sock], [sock] if writing else [], [], wait_s))
+        poll = select.poll()  # a new one each time: the handler of a signal may wait within a wait
+        poll.register(sock, select.POLLOUT if writing else select.POLLIN)
+        return bool(poll.poll(wait_s * 1000))
+    except ValueError:  # it has no number any more
+        raise ConnectionError("the connection was closed") from None

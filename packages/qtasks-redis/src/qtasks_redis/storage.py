@@ -69,7 +69,7 @@ class RedisStorage(RedisComponent, Storage):
             args += (
                 outcome.delivery.id,
                 outcome.delivery.attempt,
-                outcome.status.value,
+                outcome.status,
                 encode_ending(outcome, wall_us) if terminal else b"",
                 int(outcome.keep_s * 1000),
                 outcome.due,

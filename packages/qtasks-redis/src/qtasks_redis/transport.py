@@ -149,11 +149,7 @@ class Transport(ABC, Generic[S]):
             return []
         commands: list[Command] = [("EVALSHA", script.sha1, len(keys), *keys, *args) for args in calls]
         durable = wait_durable and self.location.durability == "wait"
-        if not others_first:
-            return await self._execute(commands, script, timeout_s, durable=durable)
-        # The last to whom the server has begun to say something is the first it writes to: to us that is a PONG now.
-        _, *replies = await self._execute([_PING, *commands], script, timeout_s, durable=durable)
-        return replies
+        return await self._execute(commands, script, timeout_s, durable=durable, others_first=others_first)
 
     async def command(self, *parts: Argument, timeout_s: float | None = None) -> Any:
         """Run one plain command; see `run`."""
@@ -208,11 +204,17 @@ class Transport(ABC, Generic[S]):
         return f"{self._namespace_channel}:{os.urandom(8).hex()}"
 
     async def _execute(
-        self, commands: list[Command], script: Script | None, timeout_s: float | None, *, durable: bool = False
+        self,
+        commands: list[Command],
+        script: Script | None,
+        timeout_s: float | None,
+        *,
+        durable: bool = False,
+        others_first: bool = False,
     ) -> list[Any]:
         session = self._session()
         deadline = time.monotonic() + (self._call_timeout_s if timeout_s is None else timeout_s)
-        replies = await self._send(session, commands, deadline, durable=durable)
+        replies = await self._send(session, commands, deadline, durable=durable, others_first=others_first)
         for reply in replies:
             if type(reply) is RefusedError:
                 return await self._mend(session, script, commands, replies, deadline, durable=durable)
@@ -268,11 +270,16 @@ class Transport(ABC, Generic[S]):
             raise translate(answers[0], self.location.redacted)
         return answers[len(load) :]
 
-    async def _send(self, session: S, commands: list[Command], deadline: float, *, durable: bool = False) -> list[Any]:
+    async def _send(
+        self, session: S, commands: list[Command], deadline: float, *, durable: bool = False, others_first: bool = False
+    ) -> list[Any]:
         """Send commands once; what the server refused is among the replies."""
         link = await self._take(session, deadline)
+        # The last to whom the server has begun to say something is the first it writes to: to us that is a PONG then.
+        ahead = [_PING] if others_first else []
         try:
-            replies = await link.request(commands, deadline - time.monotonic())
+            replies = await link.request([*ahead, *commands], deadline - time.monotonic())
+            del replies[: len(ahead)]  # whatever the server thinks of a PING just now
             if durable and not any(isinstance(reply, RefusedError) for reply in replies):
                 await self._wait_durable(link, deadline)
         except (WireError, OSError) as error:
