@@ -175,7 +175,7 @@ def test_coroutines_that_never_suspend_leave_the_loop_its_turns():
     assert len(turns) > 3
 
 
-def test_a_slot_whose_run_has_waited_begins_the_next_one_at_once():
+def test_slots_whose_runs_have_waited_let_what_ended_with_them_go_out_before_they_run_more():
     order = []
 
     async def main():
@@ -190,14 +190,14 @@ def test_a_slot_whose_run_has_waited_begins_the_next_one_at_once():
         for _ in range(4):
             bench.slots.push(bench.run())
         await bench.until(lambda: len(order) == 2)
-        await asyncio.sleep(2 * STEP_S)  # longer than a slot goes on that never suspends
+        await asyncio.sleep(2 * STEP_S)
         gate.set()
         gate.clear()
         await bench.until(lambda: len(order) == 6)
         await bench.slots.close()
 
     asyncio.run(main())
-    assert order[2:6] == ["ends", "begins", "ends", "begins"]
+    assert order[2:6] == ["ends", "ends", "begins", "begins"]
 
 
 def test_as_many_coroutines_run_as_there_are_slots():

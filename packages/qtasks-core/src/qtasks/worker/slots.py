@@ -58,7 +58,6 @@ class CoroutineSlots:
         self._idle: list[asyncio.Future[None]] = []
         self._tasks: set[asyncio.Task[None]] = set()
         self._closed = False
-        self._latest: Run | None = None
         self._base = contextvars.copy_context()
         self._inherited = tuple(self._base.items())
 
@@ -91,7 +90,7 @@ class CoroutineSlots:
         while True:
             turn_ends = time.monotonic() + STEP_S
             while self.waiting:
-                run = self._latest = self.waiting.popleft()
+                run = self.waiting.popleft()
                 if self._may_start(run):
                     run.leader = task
                     self.running.add(run)
@@ -101,7 +100,9 @@ class CoroutineSlots:
                     self._done(run, outcome)
                 if self._closed or self._is_used(task):
                     return  # the next run gets a fresh slot
-                if self._latest is run and time.monotonic() > turn_ends:  # others have run only if it suspended
+                # Also after a run that has waited: its outcome goes out before the slot runs more, so that a death
+                # repeats no more tasks than there are slots.
+                if time.monotonic() > turn_ends:
                     await asyncio.sleep(0)
                     turn_ends = time.monotonic() + STEP_S
             future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
