@@ -18,13 +18,11 @@ from __future__ import annotations
 
 import asyncio
 import os
-import time
 from typing import Any
 
 import uvloop
 from ardiq import Ardiq
-from comparison.bodies import hit
-from comparison.bodies import spin as spin_once
+from comparison.bodies import chosen
 
 asyncio.set_event_loop_policy(uvloop.EventLoopPolicy())
 
@@ -36,48 +34,7 @@ app = Ardiq(
 )
 
 
-async def noop(value: int) -> int:
-    """Answer at once."""
-    hit()
-    return value
-
-
-async def wait(value: int) -> int:
-    """Wait so many milliseconds."""
-    await asyncio.sleep(value / 1000)
-    hit()
-    return value
-
-
-async def spin(value: int) -> int:
-    """Use the processor."""
-    spin_once()
-    hit()
-    return value
-
-
-def noop_thread(value: int) -> int:
-    """Answer at once."""
-    hit()
-    return value
-
-
-def wait_thread(value: int) -> int:
-    """Wait so many milliseconds."""
-    time.sleep(value / 1000)
-    hit()
-    return value
-
-
-def spin_thread(value: int) -> int:
-    """Use the processor."""
-    spin_once()
-    hit()
-    return value
-
-
-bodies = (noop_thread, wait_thread, spin_thread) if "BENCH_THREADS" in os.environ else (noop, wait, spin)
-TASKS = {name: app.task(name=name)(body) for name, body in zip(("noop", "wait", "spin"), bodies, strict=True)}
+TASKS = {name: app.task(name=name)(body) for name, body in chosen().items()}
 
 
 async def add_async(task: str, value: int) -> Any:

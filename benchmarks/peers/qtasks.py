@@ -20,7 +20,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import functools
 import os
 import sys
@@ -33,8 +32,7 @@ import msgspec
 if os.environ.get("BENCH_UVLOOP") == "no":
     sys.modules["uvloop"] = None  # type: ignore[assignment] # importing it fails from now on
 
-from comparison.bodies import hit
-from comparison.bodies import spin as spin_once
+from comparison.bodies import chosen
 from qtasks import QueueTasks
 from qtasks.asyncio import QueueTasks as AsyncQueueTasks
 from qtasks.message import TaskMessage, new_id
@@ -46,50 +44,7 @@ app = QueueTasks(broker_url=URL)
 async_app = AsyncQueueTasks(broker_url=URL)
 
 
-async def noop(value: int) -> int:
-    """Answer at once."""
-    hit()
-    return value
-
-
-async def wait(value: int) -> int:
-    """Wait so many milliseconds."""
-    await asyncio.sleep(value / 1000)
-    hit()
-    return value
-
-
-async def spin(value: int) -> int:
-    """Use the processor."""
-    spin_once()
-    hit()
-    return value
-
-
-def noop_thread(value: int) -> int:
-    """Answer at once."""
-    hit()
-    return value
-
-
-def wait_thread(value: int) -> int:
-    """Wait so many milliseconds."""
-    time.sleep(value / 1000)
-    hit()
-    return value
-
-
-def spin_thread(value: int) -> int:
-    """Use the processor."""
-    spin_once()
-    hit()
-    return value
-
-
-bodies = (noop_thread, wait_thread, spin_thread) if "BENCH_THREADS" in os.environ else (noop, wait, spin)
-TASKS: dict[str, Any] = {
-    name: app.task(name)(body) for name, body in zip(("noop", "wait", "spin"), bodies, strict=True)
-}
+TASKS: dict[str, Any] = {name: app.task(name)(body) for name, body in chosen().items()}
 
 
 def add(task: str, value: int) -> Any:
