@@ -306,9 +306,15 @@ class Intake:
     def _end(self, delivery: Delivery, status: TaskStatus, error: ErrorInfo, reply_to: str | None = None) -> None:
         name, text = delivery.id or "without an id", in_a_line(error.text)
         log.error("Task %s ends as %s: %s: %s", name, status, error.type, text)
-        runtime, by = self._worker.runtime, self._worker.name
-        now, keep_s = runtime.clock.wall_us(), runtime.config.failure_ttl
-        outcome = Outcome(delivery, status, None, error, 0, now, keep_s=keep_s, reply_to=reply_to, worker=by)
+        outcome = Outcome(
+            delivery,
+            status,
+            error=error,
+            finished=self._worker.runtime.clock.wall_us(),
+            keep_s=self._worker.runtime.config.failure_ttl,
+            reply_to=reply_to,
+            worker=self._worker.name,
+        )
         self._worker.flusher.add(None, outcome)
 
     async def _hooks(self, delivery: Delivery, message: TaskMessage) -> TaskMessage:
